@@ -1,0 +1,52 @@
+"""egresslog: who talks to which outside host, read from the access logs of Istio's egress gateway.
+
+Everything a notebook needs is here; the modules below are the rooms of the house (see README, "Layout").
+"""
+
+from egresslog.errors import (
+    CatalogueError,
+    EgresslogError,
+    FormatError,
+    LineError,
+    SourceError,
+    UsageError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CatalogueError",
+    "Counts",
+    "EgresslogError",
+    "Filter",
+    "Format",
+    "FormatError",
+    "LineError",
+    "Log",
+    "SourceError",
+    "UsageError",
+    "formats",
+    "read",
+]
+
+# pyarrow takes a third of a second to import: `egresslog --help` and shell completion must not pay for it.
+_LAZY = {
+    "Counts": "egresslog.records.parser",
+    "Filter": "egresslog.report.filters",
+    "Format": "egresslog.records.format",
+    "Log": "egresslog.log",
+    "formats": "egresslog.records.catalogue",
+    "read": "egresslog.log",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from importlib import import_module  # noqa: PLC0415
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'egresslog' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

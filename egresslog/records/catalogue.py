@@ -1,0 +1,179 @@
+"""The catalogue in parsers/, and which of its formats a line has.
+
+A line is recognised by its shape alone. No two formats take the same line the quick way (tests/test_catalogue.py), so
+the answer does not depend on what came before, and mixed logs parse line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from egresslog.errors import CatalogueError, FormatError, LineError
+from egresslog.records.format import Format
+from egresslog.records.schema import BASE, ERA, Column
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+class Match(NamedTuple):
+    """What a line turned out to be."""
+
+    format: Format
+    values: tuple[Any, ...]
+    ambiguous: bool
+    unknown: tuple[str, ...] = ()  # JSON keys the format does not have, and that are not kept
+
+
+def folder() -> Traversable:
+    """The catalogue's folder: inside the package once installed, beside it in a checkout."""
+    shipped = files("egresslog") / "parsers"
+    return shipped if shipped.is_dir() else Path(__file__).parents[1].with_name("parsers")
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """All formats of the catalogue, by name.
+
+    Raises:
+        CatalogueError: the folder is missing or empty (a broken installation).
+        FormatError: a file in it is wrong.
+    """
+    place = folder()
+    found = [entry for entry in place.iterdir() if entry.name.endswith(".toml")] if place.is_dir() else []
+    if not found:
+        raise CatalogueError(f"no formats in {place}: the installation is broken, install egresslog again")
+    return tuple(sorted((Format.read_toml(entry) for entry in found), key=lambda made: made.name))
+
+
+def named(name: str) -> Format:
+    """The catalogue's format of that name.
+
+    Raises:
+        CatalogueError: there is none; the error lists those there are.
+    """
+    for made in formats():
+        if made.name == name:
+            return made
+    raise CatalogueError(f"no format {name!r}; known are {', '.join(made.name for made in formats())}")
+
+
+def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
+    """The formats to look for: all of the catalogue for None, else the one that is named, written out or in a file.
+
+    Raises:
+        CatalogueError, FormatError: no such name; a string or file that is no format.
+    """
+    if wanted is None:
+        return Formats(formats())
+    if isinstance(wanted, Format):
+        return Formats([wanted])
+    if isinstance(wanted, Mapping) or "%" in wanted:
+        return Formats([Format.compile(wanted)])
+    if wanted.endswith(".toml"):
+        try:
+            return Formats([Format.load(Path(wanted))])
+        except OSError as error:
+            raise FormatError(f"{wanted}: {error.strerror or error}") from None
+    return Formats([named(wanted)])
+
+
+class Formats:
+    """The formats a log may have, and the schema that follows from them."""
+
+    def __init__(self, wanted: Iterable[Format]) -> None:
+        self.all = tuple(wanted)
+        self.texts = [made for made in self.all if made.text and not made.json]
+        self.jsons = [made for made in self.all if made.json]
+        self._by_keys: dict[frozenset[str], list[Format]] = {}
+        for made in self.jsons:
+            if made.json:
+                self._by_keys.setdefault(made.json.keys, []).append(made)
+
+    @property
+    def forced(self) -> Format | None:
+        """The one format, when there is no choice."""
+        return self.all[0] if len(self.all) == 1 else None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The base columns, then those that only these formats have.
+
+        What only Istio 1.1 to 1.7 logged comes with every detection; other columns are a custom format's own.
+        """
+        known = {column.name for column in BASE}
+        own = {column.name: column for made in self.all for column in made.columns if column.name not in known}
+        era = {column.name: column for column in ERA if column.name in own}
+        return (*BASE, *(era | own).values())
+
+    def read_text(self, line: str) -> Match | None:
+        """A text line the quick way."""
+        for index, made in enumerate(self.texts):
+            strict = made.text.strict if made.text else None
+            if strict and (found := strict.match(line)):
+                if index:  # the format of the last line is the most likely of the next
+                    self.texts.insert(0, self.texts.pop(index))
+                return Match(made, found.groups(), ambiguous=False)
+        return None
+
+    def read_wide(self, line: str) -> Match | None:
+        """A text line that holds quotes where none should be; ambiguous also when several formats take it."""
+        fits = []
+        for made in sorted(self.texts, key=lambda made: made.name):
+            if made.text and (row := made.text.match_wide(line)):
+                fits.append(Match(made, row.values, row.ambiguous))
+        if not fits:
+            return None
+        return fits[0] if len(fits) == 1 else fits[0]._replace(ambiguous=True)
+
+    def read_object(self, found: dict[str, Any]) -> Match | None:
+        """A JSON line; None if its keys are not those of an access log.
+
+        Raises:
+            LineError: the keys fit, a value does not.
+        """
+        keys = frozenset(found)
+        fits = self._by_keys.get(keys) or [made for made in self.jsons if made.json and made.json.accepts(found)]
+        unknown: tuple[str, ...] = ()
+        if not fits:
+            inside = [made for made in self.jsons if made.json and made.json.keys <= keys]
+            if not inside:
+                return None
+            most = max(len(made.json.keys) for made in inside if made.json)
+            fits = [made for made in inside if made.json and len(made.json.keys) == most]
+            unknown = tuple(sorted(keys - fits[0].json.keys)) if fits[0].json else ()
+        problem: LineError | None = None
+        for made in fits:
+            try:
+                row = made.json.match(found) if made.json else None
+            except LineError as error:
+                problem = problem or error
+                continue
+            if row:
+                return Match(made, row.values, row.ambiguous, unknown)
+        raise problem or LineError("fits no format at byte 0", 0)
+
+    def explain(self, line: str) -> LineError:
+        """Why no text format takes the line: what the one that comes furthest says."""
+        if not self.texts:
+            return LineError("expected a JSON object at byte 0", 0)
+        return max((made.text.explain(line) for made in self.texts if made.text), key=lambda error: error.byte)
+
+    def explain_keys(self, found: dict[str, Any]) -> LineError:
+        """Why no JSON format takes the object: its keys against those of the nearest format."""
+        keys = frozenset(found)
+        known = [made for made in self.jsons if made.json]
+        if not known:
+            return LineError("a JSON object where a text line was expected at byte 0", 0)
+        nearest = max(known, key=lambda made: len(keys & made.json.keys) if made.json else 0)
+        assert nearest.json is not None
+        parts = []
+        if missing := sorted(nearest.json.keys - keys):
+            parts.append(f"no key {missing[0]!r}")
+        if unknown := sorted(keys - nearest.json.keys):
+            parts.append(f"unknown key {unknown[0][:60]!r}")
+        return LineError(f"JSON of no known format ({nearest.name} is nearest: {', '.join(parts)}) at byte 0", 0)

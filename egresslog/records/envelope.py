@@ -1,0 +1,91 @@
+"""What transports put around a line, and how to tell the proxy's own messages.
+
+Shapes: shared facts, sections 9 and 10 (kubectl `pkg/cmd/logs`, stern's default template, the CRI log format, Docker's
+json-file driver). Envelopes nest: `docker compose logs -t`, a prefix and a time stamp of kubectl.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+# RFC 3339, up to nine digits, as Kubernetes prints it.
+_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_COLOUR = r"(?:\x1b\[[0-9;]*m)*"
+_NAME = r"[A-Za-z0-9][\w.-]{0,252}"
+
+#: Name -> what stands before the message. Order matters: a CRI line begins as one with a time stamp does.
+PREFIXES = {
+    "cri": rf"{_TIME} (?:stdout|stderr) F(?::[^ ]*)? ",
+    "kubectl --timestamps": rf"{_TIME} ",
+    "kubectl --prefix": r"\[pod/[^/\]\s]{1,253}/[^/\]\s]{1,253}\] ",
+    "stern": rf"(?:{_COLOUR}{_NAME}{_COLOUR} ){{2,3}}(?=\[|\{{|{_TIME}[ \t])",
+    "docker compose": rf"{_COLOUR}{_NAME} *\| {_COLOUR}(?:{_TIME} )?",
+    "ambassador": r"ACCESS (?=[\[{])",
+}
+_PREFIXES = {name: re.compile(source, re.ASCII) for name, source in PREFIXES.items()}
+_CRI = re.compile(rf"{_TIME} (stdout|stderr) ([FP])(?::[^ ]*)?(?: |\Z)", re.ASCII)
+_DOCKER_PART = 16 * 1024  # Docker's json-file driver cuts a line into parts of this many bytes
+
+_LEVEL = r"(?:trace|debug|info|warn|warning|error|err|critical|fatal|panic|none|off)"
+_OTHER = re.compile(
+    rf"(?:{_TIME}\s+{_LEVEL}(?:\s|\Z)"  # the agent, and Envoy under it
+    r"|(?:\[Envoy \(Epoch \d+\)\] )?\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]\["  # Envoy itself, Istio up to 1.4
+    r"|[IWEF]\d{4} \d\d:\d\d:\d\d"  # glog, older agents
+    r"|\[libprotobuf "
+    r"|Defaulted container |Found \d+ pods?, using |failed to try resolving symlinks|unable to retrieve container logs"
+    r"|rpc error: code = |[-+] \S+ › \S+)",  # what kubectl, the kubelet and stern (`+ pod › container`) say
+    re.ASCII,
+)
+_ACCESS = re.compile(
+    r'\[?\d{4}-\d\d-\d\dT|.*?(?:" "|HTTP/\d(?:\.\d)?" |"- - -"|(?:in|out)bound(?:-vip)?\|\d*\||'
+    r"(?:Passthrough|BlackHole)Cluster)",
+    re.ASCII,
+)
+
+
+class Envelope(NamedTuple):
+    """A line without one envelope. ``part``: more of the same line follows in its ``stream``."""
+
+    name: str
+    message: str
+    stream: str = ""
+    part: bool = False
+
+
+def unwrap(line: str) -> Envelope | None:
+    """Takes one envelope off a line that is not JSON."""
+    if found := _CRI.match(line):
+        return Envelope("cri", line[found.end() :], found[1], part=found[2] == "P")
+    for name, pattern in _PREFIXES.items():
+        if found := pattern.match(line):
+            return Envelope(name, line[found.end() :])
+    return None
+
+
+def unwrap_object(found: dict[str, Any]) -> Envelope | None:
+    """Takes the message out of Docker's json-file, fluent-bit's or Beats' object."""
+    message = found.get("log")
+    if isinstance(message, str):
+        complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
+        stream = found.get("stream")
+        return Envelope("docker", message.removesuffix("\n"), str(stream), part=not complete)
+    message = found.get("message")
+    if isinstance(message, str) and "level" not in found:
+        return Envelope("beats", message.removesuffix("\n"))
+    return None
+
+
+def is_other(line: str) -> bool:
+    """Whether a line is the proxy's own message, or one of the tool that fetched the log."""
+    return not line.strip() or _OTHER.match(line) is not None
+
+
+def is_other_object(found: dict[str, Any]) -> bool:
+    """Whether a JSON line is a message of the agent (`logAsJson`), of ztunnel or of Mixer."""
+    return "level" in found and bool({"msg", "message", "time", "scope"} & found.keys())
+
+
+def looks_like_access(line: str) -> bool:
+    """Whether a line that follows the proxy's own message is more likely a broken record than its continuation."""
+    return line.startswith('{"') or _ACCESS.match(line) is not None

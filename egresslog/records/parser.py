@@ -1,0 +1,347 @@
+"""Bytes of whole lines -> records, rejects and counts. Pure: no I/O, and the same answer however the bytes are cut.
+
+records + other + rejects = lines. What carries over from chunk to chunk is small: the unfinished parts of a CRI line,
+and whether the line before was the proxy's own message, whose continuation lines have no mark of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from egresslog.errors import LineError
+from egresslog.records import columns, envelope
+from egresslog.records.catalogue import Formats, Match
+from egresslog.records.format import Format
+from egresslog.records.json_lines import load
+from egresslog.records.schema import PRECISION, Column, arrow_schema
+
+_ENVELOPES_DEEP = 4
+MAX_LINE = 64 * 1024 * 1024  # bytes; a longer line is no log line, and must not fill the memory
+
+REJECTS = pa.schema(
+    [("origin", pa.string()), ("line_number", pa.int64()), ("line", pa.string()), ("reason", pa.string())]
+)
+
+
+class Chunk(NamedTuple):
+    """Bytes of whole lines and where they came from. ``cut``: one line, of which only the beginning is here."""
+
+    data: bytes
+    origin: str
+    first: int = 1  # number of the first line
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many lines there were and what became of them; ``ambiguous`` of the records."""
+
+    total: int = 0
+    records: int = 0
+    other: int = 0
+    rejected: int = 0
+    ambiguous: int = 0
+
+    def __add__(self, more: Counts) -> Counts:
+        return Counts(
+            self.total + more.total,
+            self.records + more.records,
+            self.other + more.other,
+            self.rejected + more.rejected,
+            self.ambiguous + more.ambiguous,
+        )
+
+
+class Reject(NamedTuple):
+    """A line that could not be read, verbatim, and why. Bytes in ``reason`` count in the message, without envelope."""
+
+    origin: str
+    line_number: int
+    line: str
+    reason: str
+
+
+@dataclass
+class Parsed:
+    """What a chunk held. ``batch`` has the columns of the parser's formats, and PRECISION."""
+
+    batch: pa.RecordBatch
+    rejects: list[Reject]
+    counts: Counts
+    formats: Counter[str]
+    envelopes: Counter[str]
+    unknown_keys: Counter[str]
+
+
+@dataclass
+class _Group:
+    """Rows of one format, in the order of the lines."""
+
+    format: Format
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    ambiguous: set[int] = field(default_factory=set)  # indices of rows
+
+
+@dataclass
+class _Part:
+    """The beginning of a line that its transport cut."""
+
+    number: int
+    raw: list[str] = field(default_factory=list)
+    message: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, raw: str, message: str) -> None:
+        if self.size <= MAX_LINE:
+            self.raw.append(raw)
+            self.message.append(message)
+        self.size += len(message)
+
+
+class _Other:
+    """The proxy's own message."""
+
+
+@dataclass(frozen=True)
+class _Quick:
+    """The pattern that takes the next line if it is like the last: envelopes and format in one expression."""
+
+    match: Callable[[str], re.Match[str] | None]
+    format: Format
+    around: tuple[str, ...]
+
+
+class Parser:
+    """Parses one stream of lines: a file, or one container's log. Feed it chunks in order, then ``finish``."""
+
+    def __init__(self, formats: Formats) -> None:
+        self.formats = formats
+        self.schema = output_schema(formats.columns)
+        self._origin = ""
+        self._parts: dict[str, _Part] = {}
+        self._continues = False
+        self._quick: _Quick | None = None
+        self._quicks: dict[tuple[str, ...], _Quick] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._groups: dict[str, _Group] = {}
+        self._rejects: list[Reject] = []
+        self._other = 0
+        self._envelopes: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._joined: dict[int, str] = {}  # lines made of several, as they came
+
+    def feed(self, chunk: Chunk) -> Parsed:
+        """Parses the lines of a chunk."""
+        self._begin()
+        self._origin = chunk.origin
+        data = chunk.data.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        if chunk.cut:
+            self._refuse(lines[0], chunk.first, f"longer than {MAX_LINE} bytes: not read further at byte {len(data)}")
+            return self._end([], chunk.first)
+        if not lines[-1]:
+            lines.pop()
+        quick: _Quick | None = None
+        rows: list[tuple[Any, ...]] = []
+        numbers: list[int] = []
+        start = 0
+        for number, line in enumerate(lines, chunk.first):
+            if quick is not None and (found := quick.match(line)):
+                rows.append(found.groups())
+                numbers.append(number)
+                continue
+            if numbers and numbers[-1] == number - 1:
+                self._continues = False
+            self._line(line, number)
+            # A line that goes on in parts must not be overtaken by the quick way.
+            following = None if self._parts else self._quick
+            if following is not quick:
+                self._count_quick(quick, len(rows) - start)
+                quick = following
+                if quick is not None:
+                    group = self._group(quick.format)
+                    rows, numbers = group.rows, group.numbers
+                    start = len(rows)
+        self._count_quick(quick, len(rows) - start)
+        if lines and numbers and numbers[-1] == chunk.first + len(lines) - 1:
+            self._continues = False
+        return self._end(lines, chunk.first)
+
+    def finish(self) -> Parsed:
+        """What is left when the stream ends: lines whose last part never came."""
+        self._begin()
+        for stream in list(self._parts):
+            part = self._parts.pop(stream)
+            self._joined[part.number] = raw = "\n".join(part.raw)
+            self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
+        return self._end([], 0)
+
+    def _line(self, line: str, number: int) -> None:
+        self._text(line, line, number, ())
+
+    def _text(self, text: str, raw: str, number: int, around: tuple[str, ...], note: str = "") -> None:
+        """Takes envelopes off until a record, a message of the proxy or a reject is left."""
+        while True:
+            found = self._classify(text)
+            if isinstance(found, Match):
+                self._record(found, number, around)
+            elif isinstance(found, _Other):
+                self._message()
+            elif isinstance(found, envelope.Envelope) and len(around) < _ENVELOPES_DEEP:
+                text, around = found.message, (*around, found.name)
+                if found.part or found.stream in self._parts:
+                    part = self._parts.setdefault(found.stream, _Part(number))
+                    part.add(raw, text)
+                    if found.part:
+                        return
+                    del self._parts[found.stream]
+                    # It bears the number of its last part: numbers rise in the order lines are completed.
+                    text, raw = "".join(part.message), "\n".join(part.raw)
+                    self._joined[number] = raw
+                continue
+            elif self._continues and not envelope.looks_like_access(text):
+                self._message()
+            else:
+                reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
+                self._refuse(raw, number, note + reason)
+            return
+
+    def _classify(self, text: str) -> Match | envelope.Envelope | LineError | _Other:
+        """What one message is, apart from what came before it."""
+        formats = self.formats
+        if match := formats.read_text(text):
+            return match
+        problem: LineError | None = None
+        if text.startswith("{"):
+            try:
+                found = load(text)
+            except LineError as error:
+                problem = error
+            else:
+                if isinstance(found, dict):
+                    return self._object(found)
+        if envelope.is_other(text):
+            return _Other()
+        if match := formats.read_wide(text):
+            return match
+        return problem or envelope.unwrap(text) or formats.explain(text)
+
+    def _object(self, found: dict[str, Any]) -> Match | envelope.Envelope | LineError | _Other:
+        try:
+            match = self.formats.read_object(found)
+        except LineError as error:
+            return error
+        if match:
+            return match
+        if inside := envelope.unwrap_object(found):
+            return inside
+        return _Other() if envelope.is_other_object(found) else self.formats.explain_keys(found)
+
+    def _group(self, made: Format) -> _Group:
+        return self._groups.setdefault(made.name, _Group(made))
+
+    def _record(self, found: Match, number: int, around: tuple[str, ...]) -> None:
+        group = self._group(found.format)
+        if found.ambiguous:
+            group.ambiguous.add(len(group.rows))
+        group.rows.append(found.values)
+        group.numbers.append(number)
+        self._continues = False
+        self._unknown.update(found.unknown)
+        self._envelopes.update(around)
+        text = found.format.text
+        if found.format.json or text is None or text.strict_source is None:
+            return
+        key = (*around, found.format.name)
+        if key not in self._quicks:
+            if not all(name in envelope.PREFIXES for name in around):
+                return
+            source = "".join(f"(?:{envelope.PREFIXES[name]})" for name in around) + text.strict_source
+            self._quicks[key] = _Quick(re.compile(source, re.ASCII).match, found.format, around)
+        self._quick = self._quicks[key]
+
+    def _count_quick(self, quick: _Quick | None, rows: int) -> None:
+        if quick is not None and rows:
+            self._envelopes.update(dict.fromkeys(quick.around, rows))
+
+    def _message(self) -> None:
+        self._other += 1
+        self._continues = True
+
+    def _refuse(self, raw: str, number: int, reason: str) -> None:
+        self._rejects.append(Reject(self._origin, number, columns.clean(raw), reason))
+        self._continues = False
+
+    def _end(self, lines: list[str], first: int) -> Parsed:
+        """The batch of what was gathered, in the order of the lines."""
+        groups = [group for group in self._groups.values() if group.rows]
+        batch, bad = self._build(groups)
+        if bad:
+            start = 0
+            for group in groups:
+                wrong = {at - start for at in bad if start <= at < start + len(group.rows)}
+                for at in sorted(wrong):
+                    number = group.numbers[at]
+                    raw = self._joined.get(number) or lines[number - first]
+                    self._refuse(raw, number, bad[start + at])
+                start += len(group.rows)
+                _drop(group, wrong)
+            groups = [group for group in groups if group.rows]
+            batch, _ = self._build(groups)
+            self._rejects.sort(key=lambda reject: reject.line_number)
+        records = sum(len(group.rows) for group in groups)
+        counts = Counts(
+            records + self._other + len(self._rejects),
+            records,
+            self._other,
+            len(self._rejects),
+            sum(len(group.ambiguous) for group in groups),
+        )
+        names = Counter({group.format.name: len(group.rows) for group in groups})
+        return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown)
+
+    def _build(self, groups: list[_Group]) -> tuple[pa.RecordBatch, dict[int, str]]:
+        numbers = [number for group in groups for number in group.numbers]
+        if not numbers:
+            return _empty(self.schema), {}
+        ambiguous = [at in group.ambiguous for group in groups for at in range(len(group.rows))]
+        order = sorted(range(len(numbers)), key=numbers.__getitem__) if len(groups) > 1 else None
+        batch, bad = columns.build([(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order)
+        return (batch, bad) if bad else (_conform(batch, self.schema), {})
+
+
+def _drop(group: _Group, wrong: set[int]) -> None:
+    kept = [at for at in range(len(group.rows)) if at not in wrong]
+    group.ambiguous = {new for new, at in enumerate(kept) if at in group.ambiguous}
+    group.rows = [group.rows[at] for at in kept]
+    group.numbers = [group.numbers[at] for at in kept]
+
+
+def output_schema(wanted: tuple[Column, ...]) -> pa.Schema:
+    """The schema of the batches for formats with ``wanted`` columns: those, then PRECISION."""
+    return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8()))
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
+
+
+def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with exactly the columns of the schema; what its lines do not have is null."""
+    arrays = [
+        batch.column(item.name) if item.name in batch.schema.names else pa.nulls(len(batch), item.type)
+        for item in schema
+    ]
+    return pa.RecordBatch.from_arrays(
+        [array if array.type == item.type else array.cast(item.type) for array, item in zip(arrays, schema, strict=True)],
+        schema=schema,
+    )
