@@ -1,1 +1,398 @@
-def main(): ...
+"""The command line: arguments -> one call -> show -> exit code. It decides nothing else.
+
+Heavy modules are imported inside the commands, so that `--help` and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import egresslog
+from egresslog.errors import EgresslogError, SourceError
+
+if TYPE_CHECKING:
+    from egresslog.log import Log, Reading
+    from egresslog.show.terminal import Colour
+
+
+class Exit(IntEnum):
+    """What exit codes mean; never dependent on ``-o``."""
+
+    EXPECTED = 0
+    FINDING = 1
+    USAGE = 2
+    UNKNOWN = 3
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    name="egresslog",
+    help="Who talks to which outside host through Istio's egress gateway, read from Envoy access logs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def exit_code(outcome: BaseException | Reading) -> Exit:
+    """The exit code of an error, or of a reading: an empty log never passes."""
+    if isinstance(outcome, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    if isinstance(outcome, SourceError):
+        return Exit.UNKNOWN
+    if isinstance(outcome, BaseException):
+        return Exit.USAGE
+    return Exit.EXPECTED if outcome.counts.records else Exit.UNKNOWN
+
+
+def _complete_format(incomplete: str) -> list[str]:
+    from egresslog.records.catalogue import formats
+
+    return [made.name for made in formats() if made.name.startswith(incomplete)]
+
+
+def _complete_columns(incomplete: str) -> list[str]:
+    from egresslog.records.schema import BASE
+
+    done, comma, last = incomplete.rpartition(",")
+    return [done + comma + column.name for column in BASE if column.name.startswith(last)]
+
+
+_RECORD_FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
+_REPORT_FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "parquet")
+_LIST_FORMS = ("table", "json", "yaml")
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILES]...", help="Files, directories, globs, or - for standard input.", show_default=False
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME|STRING|FILE.toml",
+        help="The log's format: a name of `egresslog formats`, an Envoy format string, or a TOML file. "
+        "Without it, each line's format is found.",
+        autocompletion=_complete_format,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FORM", help="Form of the output. Default: table on a terminal."),
+]
+OutputFile = Annotated[
+    str | None, typer.Option("--output-file", metavar="PATH", help="Write there; the suffix tells the form.")
+]
+RejectsFile = Annotated[
+    str | None,
+    typer.Option("--rejects", metavar="PATH", help="Write the lines that could not be read (.ndjson, .csv, .parquet)."),
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="A file that cannot be read does not make the command fail.")
+]
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="Colours: auto, always or never.")]
+Host = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="GLOB", help="Only these hosts, such as '*.wikipedia.org'."),
+]
+Status = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="CODES", help="Only these response codes: 404, 5xx, 500-503."),
+]
+Flags = Annotated[
+    list[str] | None,
+    typer.Option("--flags", metavar="FLAGS", help="Only with one of these response flags: UF,NR; - for none."),
+]
+Upstream = Annotated[
+    list[str] | None, typer.Option("--upstream", metavar="CIDR", help="Only to these upstream addresses.")
+]
+Source = Annotated[list[str] | None, typer.Option("--source", metavar="CIDR", help="Only from these addresses.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only from then on: RFC 3339, or 5m, 1h30m ago.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only before then.")]
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"egresslog {egresslog.__version__}\n")
+        raise typer.Exit
+
+
+@app.command()
+def parse(
+    files: Files = None,
+    format: FormatOption = None,  # noqa: A002
+    output: Output = None,
+    output_file: OutputFile = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            help="Only these columns, joined by commas.",
+            autocompletion=_complete_columns,
+        ),
+    ] = None,
+    rejects: RejectsFile = None,
+    keep_going: KeepGoing = False,
+    host: Host = None,
+    status: Status = None,
+    flags: Flags = None,
+    upstream: Upstream = None,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    color: Color = "auto",
+) -> None:
+    """Turn log lines into records.
+
+    Output (-o): table, wide, ndjson, json, csv, parquet. In a pipe the default is ndjson.
+    Exit code: 0 read, 2 usage, 3 a file could not be read or no line was a record.
+    """
+
+    def work() -> Exit:
+        from egresslog.errors import UsageError
+        from egresslog.show import output as out
+        from egresslog.show import records
+
+        form = out.choose(output, output_file, piped="ndjson", known=_RECORD_FORMS)
+        wanted = [name.strip() for name in columns.split(",")] if columns else None
+        if wanted and len(set(wanted)) < len(wanted):
+            raise UsageError(f"a column twice in {columns!r}")
+        log = _log(
+            files,
+            format,
+            wanted,
+            _where(host, status, flags, upstream, source, since, until),
+            keep_going,
+            color,
+        )
+
+        def write() -> None:
+            with out.opened(output_file) as stream:
+                records.write(stream, log, form, _terminal(output_file, color), chosen=wanted is not None)
+
+        return _read(log, write, rejects, color, with_heading=True)
+
+    _run(work, color)
+
+
+@app.command()
+def report(
+    files: Files = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="COLUMNS",
+            help="Group by: host, status, time:5m,host, any column. Repeat for more "
+            "tables. Default: host, status, upstream_ip.",
+            autocompletion=_complete_columns,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", help="At most N rows per table, 0 for all. Default: 20 in a table."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="COLUMN", help="Sort by a column of the report; :asc or :desc may follow."),
+    ] = None,
+    format: FormatOption = None,  # noqa: A002
+    output: Output = None,
+    output_file: OutputFile = None,
+    rejects: RejectsFile = None,
+    keep_going: KeepGoing = False,
+    host: Host = None,
+    status: Status = None,
+    flags: Flags = None,
+    upstream: Upstream = None,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    color: Color = "auto",
+) -> None:
+    """Summarize who talks to whom.
+
+    Requests, bytes, errors and durations per host, status, upstream IP, or what --by names.
+
+    Output (-o): table, wide, json, ndjson, yaml, csv, markdown, html, parquet. In a pipe the default is json.
+    Errors are codes from 400, failure flags, and HTTP without a response; a TCP connection (code 0) is none.
+    Exit code: 0 read, 2 usage, 3 a file could not be read or no line was a record.
+    """
+
+    def work() -> Exit:
+        from egresslog.report.keys import DEFAULT
+        from egresslog.show import output as out
+        from egresslog.show import reports
+
+        form = out.choose(output, output_file, piped="json", known=_REPORT_FORMS)
+        for_people = form in {"table", "wide"}
+        limit = _ROWS if top is None and for_people else top
+        log = _log(
+            files,
+            format,
+            None,
+            _where(host, status, flags, upstream, source, since, until),
+            keep_going,
+            color,
+        )
+
+        def write() -> None:
+            problem = None
+            try:
+                tables = log.tables(by or DEFAULT, top=limit, sort=sort)
+            except SourceError as error:
+                problem = error
+                tables = getattr(error, "tables", [])
+            with out.opened(output_file) as stream:
+                reports.write(stream, form, log.reading, tables, _terminal(output_file, color))
+            if problem:
+                raise problem
+
+        return _read(log, write, rejects, color, with_heading=not for_people or output_file is not None)
+
+    _run(work, color)
+
+
+@app.command()
+def formats(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A format's name or TOML file.",
+            autocompletion=_complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    output: Output = None,
+    color: Color = "auto",
+) -> None:
+    """List the known log formats, or show one.
+
+    Output (-o): table, json, yaml.
+    """
+
+    def work() -> Exit:
+        from egresslog.records import catalogue
+        from egresslog.show import catalogue as show
+        from egresslog.show import output as out
+
+        form = out.choose(output or "table", None, piped="table", known=_LIST_FORMS)
+        with out.opened(None) as stream:
+            if name is None:
+                show.write_listing(stream, catalogue.formats(), form, _terminal(None, color))
+            else:
+                show.write_details(stream, catalogue.resolve(name).all[0], form, _terminal(None, color))
+        return Exit.EXPECTED
+
+    _run(work, color)
+
+
+_ROWS = 20
+
+
+def _where(
+    host: list[str] | None,
+    status: list[str] | None,
+    flags: list[str] | None,
+    upstream: list[str] | None,
+    source: list[str] | None,
+    since: str | None,
+    until: str | None,
+) -> dict[str, object]:
+    return {
+        "host": host or (),
+        "status": status or (),
+        "flags": flags or (),
+        "upstream": upstream or (),
+        "source": source or (),
+        "since": since,
+        "until": until,
+    }
+
+
+def _log(
+    files: list[str] | None,
+    format: str | None,  # noqa: A002
+    columns: list[str] | None,
+    where: dict[str, object],
+    keep_going: bool,
+    color: str,
+) -> Log:
+    """The Log that a command is about."""
+    from egresslog.errors import UsageError
+    from egresslog.log import read
+    from egresslog.report.filters import Filter
+
+    if color not in {"auto", "always", "never"}:
+        raise UsageError(f"--color takes auto, always or never, not {color!r}")
+    if not files:
+        raise UsageError(
+            "name files, directories or globs, or - for standard input (kubectl logs ... | egresslog ... -)"
+        )
+    return read(files, format, columns, where=Filter.parse(**where), keep_going=keep_going)  # type: ignore[arg-type]
+
+
+def _terminal(output_file: str | None, color: str) -> Colour:
+    """Colours for the output: none in a file, whatever was asked for."""
+    return "never" if output_file is not None or color not in {"auto", "always"} else color  # type: ignore[return-value]
+
+
+def _read(log: Log, write: Callable[[], None], rejects: str | None, color: str, *, with_heading: bool) -> Exit:
+    """Reads and writes, then says on standard error what was read; the worse of error and reading is the answer."""
+    from egresslog.show import notes, output, records
+    from egresslog.show.terminal import progress
+
+    failed: SourceError | None = None
+    with progress(log.size, color) as advance:  # type: ignore[arg-type]
+        log.progress = advance
+        try:
+            write()
+        except SourceError as error:
+            failed = error
+    if rejects:
+        with output.opened(rejects) as stream:
+            records.write_rejects(
+                stream,
+                log,
+                output.choose(None, rejects, piped="ndjson", known=("ndjson", "json", "csv", "parquet")),
+            )
+    notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading)
+    return exit_code(failed) if failed else exit_code(log.reading)
+
+
+def _run(work: Callable[[], Exit], color: str) -> None:
+    """Runs a command: errors become messages and exit codes, never tracebacks."""
+    try:
+        code = work()
+    except BrokenPipeError:
+        # `| head` has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.EXPECTED
+    except KeyboardInterrupt as interrupt:
+        code = exit_code(interrupt)
+    except EgresslogError as error:
+        from egresslog.show import notes
+
+        notes.write_error(color, str(error))
+        code = exit_code(error)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The `egresslog` command."""
+    app()

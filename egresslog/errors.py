@@ -1,11 +1,11 @@
 """What can go wrong, as one tree; every message names the thing and the way out.
 
-    EgresslogError
-    ├── FormatError      a format string, JSON template or TOML file cannot be used   (also a ValueError)
-    ├── CatalogueError   no such format, or the catalogue itself is missing
-    ├── LineError        one line does not fit a format                               (also a ValueError)
-    ├── SourceError      a file or standard input cannot be read                      (also an OSError)
-    └── UsageError       an option or argument makes no sense                         (also a ValueError)
+EgresslogError
+├── FormatError      a format string, JSON template or TOML file cannot be used   (also a ValueError)
+├── CatalogueError   no such format, or the catalogue itself is missing
+├── LineError        one line does not fit a format                               (also a ValueError)
+├── SourceError      a file or standard input cannot be read                      (also an OSError)
+└── UsageError       an option or argument makes no sense                         (also a ValueError)
 """
 
 from __future__ import annotations

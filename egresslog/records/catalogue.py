@@ -122,10 +122,7 @@ class Formats:
 
     def read_wide(self, line: str) -> Match | None:
         """A text line that holds quotes where none should be; ambiguous also when several formats take it."""
-        fits = []
-        for made in sorted(self.texts, key=lambda made: made.name):
-            if made.text and (row := made.text.match_wide(line)):
-                fits.append(Match(made, row.values, row.ambiguous))
+        fits = [Match(made, row.values, row.ambiguous) for made in self.all if (row := made.read_wide(line))]
         if not fits:
             return None
         return fits[0] if len(fits) == 1 else fits[0]._replace(ambiguous=True)

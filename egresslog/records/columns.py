@@ -77,7 +77,7 @@ def build(
     names = dict.fromkeys(name for part in parts for name in part)
     joined: dict[str, pa.Array] = {}
     for name in names:
-        chunks = [part[name] if name in part else None for part in parts]
+        chunks = [part.get(name) for part in parts]
         kind = next(chunk.type for chunk in chunks if chunk is not None)
         arrays = [
             pa.nulls(len(rows), kind) if chunk is None else chunk.cast(kind) if chunk.type != kind else chunk
@@ -151,22 +151,22 @@ def _blame(
 
 def derive(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """The derived columns, from record columns."""
-    authority = _each(columns["authority"], host_of_authority)
-    name = _each(columns["requested_server_name"], host_of_sni)
-    cluster = _each(columns["upstream_cluster"], host_of_cluster)
+    authority = each(columns["authority"], host_of_authority)
+    name = each(columns["requested_server_name"], host_of_sni)
+    cluster = each(columns["upstream_cluster"], host_of_cluster)
     upstream = columns["upstream_host"]
     return {
         "host": pc.coalesce(authority, name, cluster),
-        "upstream_ip": _each(upstream, ip_of),
-        "upstream_port": _each(upstream, port_of).cast(pa.int64()),
-        "source_ip": _each(columns["downstream_remote_address"], ip_of),
+        "upstream_ip": each(upstream, ip_of),
+        "upstream_port": each(upstream, port_of).cast(pa.int64()),
+        "source_ip": each(columns["downstream_remote_address"], ip_of),
     }
 
 
-def _each(column: pa.Array, function: Callable[[str], str | None]) -> pa.Array:
-    """Maps each distinct value once."""
+def each(column: pa.Array, function: Callable[[str], Any], kind: pa.DataType | None = None) -> pa.Array:
+    """Maps each distinct value once; null stays null."""
     encoded = column.dictionary_encode()
-    mapped = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    mapped = pa.array([function(value) for value in encoded.dictionary.to_pylist()], kind or pa.string())
     return mapped.take(encoded.indices)
 
 

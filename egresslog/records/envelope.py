@@ -34,7 +34,7 @@ _OTHER = re.compile(
     r"|[IWEF]\d{4} \d\d:\d\d:\d\d"  # glog, older agents
     r"|\[libprotobuf "
     r"|Defaulted container |Found \d+ pods?, using |failed to try resolving symlinks|unable to retrieve container logs"
-    r"|rpc error: code = |[-+] \S+ › \S+)",  # what kubectl, the kubelet and stern (`+ pod › container`) say
+    r"|rpc error: code = |[-+] \S+ \u203a \S+)",  # what kubectl, the kubelet and stern (`+ pod > container`) say
     re.ASCII,
 )
 _ACCESS = re.compile(

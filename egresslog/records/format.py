@@ -98,7 +98,7 @@ class Format:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise FormatError(f"{where}: not a TOML file: {error}") from None
         if unknown := data.keys() - _KEYS:
-            raise FormatError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(_KEYS))}")
+            raise FormatError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(_KEYS))}")
         for key, kind in (("name", str), ("format", str | dict)):
             if not isinstance(data.get(key), kind):
                 raise FormatError(f"{where}: needs {key!r}, {'text' if kind is str else 'a string or a table'}")
@@ -141,25 +141,32 @@ class Format:
         """
         if self.json:
             try:
-                found = load(line)
-                if not isinstance(found, dict):
-                    raise LineError("expected a JSON object at byte 0", 0)
-                if not self.json.accepts(found):
-                    raise LineError(_key_trouble(frozenset(found), self.json), 0)
-                return self.json.match(found)
+                return self._read_object(self.json, line)
             except LineError:
-                if self.text and (row := self._by_text(line)):
+                if row := self.read_wide(line):
                     return row
                 raise
         if row := self._text.match(line):
             return row
         raise self._text.explain(line)
 
-    def _by_text(self, line: str) -> Row | None:
-        """A JSON-shaped text line that is no JSON (a quote in a header), with the columns of the template."""
-        row = self._text.match(line)
+    @staticmethod
+    def _read_object(template: JsonFormat, line: str) -> JsonRow:
+        found = load(line)
+        if not isinstance(found, dict):
+            raise LineError("expected a JSON object at byte 0", 0)
+        if not template.accepts(found):
+            raise LineError(_key_trouble(frozenset(found), template), 0)
+        return template.match(found)
+
+    def read_wide(self, line: str) -> Row | None:
+        """A line of text that is not what a quick pattern takes, or None.
+
+        A JSON template may stand for text that only looks like JSON, and is none where a header holds a quote.
+        """
+        row = self.text.match_wide(line) if self.text else None
         if row is None or self.json is None:
-            return None
+            return row
         got = {column.name: value for column, value in zip(self._text.columns, row.values, strict=True)}
         return Row(tuple(got.get(column.name) for column in self.columns), row.ambiguous)
 
@@ -201,7 +208,7 @@ class Format:
                         f"{self.name}: sample {sample.about!r}: {name} is {value!r}, its record says {expected!r}"
                     )
             if unknown := sample.record.keys() - record.keys():
-                raise FormatError(f"{self.name}: sample {sample.about!r}: no column {sorted(unknown)[0]!r}")
+                raise FormatError(f"{self.name}: sample {sample.about!r}: no column {min(unknown)!r}")
         for sample in self.not_samples:
             try:
                 self.parse(sample.line)
@@ -220,7 +227,7 @@ def _samples(data: dict[str, Any], key: str, where: str) -> tuple[Sample, ...]:
         raise FormatError(f"{where}: {key} must be tables: [[{key}]]")
     for item in found:
         if unknown := item.keys() - _SAMPLE_KEYS:
-            raise FormatError(f"{where}: unknown key {sorted(unknown)[0]!r} in [[{key}]]")
+            raise FormatError(f"{where}: unknown key {min(unknown)!r} in [[{key}]]")
         if not isinstance(item.get("line"), str):
             raise FormatError(f"{where}: [[{key}]] needs 'line', text")
         if key == "samples" and not isinstance(item.get("record"), dict):

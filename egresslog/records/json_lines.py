@@ -1,4 +1,4 @@
-"""Parses lines of a JSON format: an object whose keys are those of the template, in any order.
+r"""Parses lines of a JSON format: an object whose keys are those of the template, in any order.
 
 What real logs force (shared facts, section 8): values are typed (Istio 1.8 and newer) or all strings with ``"-"`` for
 absent (1.1 to 1.7); ``response_flags`` is ``"-"`` even when typed; headers are strings also where they hold a number;
@@ -147,7 +147,7 @@ class JsonFormat:
         return JsonRow(tuple(values), ambiguous)
 
     def accepts(self, found: dict[str, Any]) -> bool:
-        """Whether an object has this format's keys; with `omitEmptyValues` absent ones are missing, and none is null."""
+        """Whether an object has this format's keys; with `omitEmptyValues` some are missing, none null."""
         keys = found.keys()
         if keys == self.keys:
             return True

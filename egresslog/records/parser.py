@@ -30,12 +30,12 @@ REJECTS = pa.schema(
 
 
 class Chunk(NamedTuple):
-    """Bytes of whole lines and where they came from. ``cut``: one line, of which only the beginning is here."""
+    """Bytes of whole lines and where they came from. ``broken``: why the one line in it lacks its end."""
 
     data: bytes
     origin: str
     first: int = 1  # number of the first line
-    cut: bool = False
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ class Parser:
         self._origin = chunk.origin
         data = chunk.data.replace(b"\r\n", b"\n").removesuffix(b"\r")
         lines = data.decode("utf-8", "surrogateescape").split("\n")
-        if chunk.cut:
-            self._refuse(lines[0], chunk.first, f"longer than {MAX_LINE} bytes: not read further at byte {len(data)}")
+        if chunk.broken:
+            self._refuse(lines[0], chunk.first, f"{chunk.broken} at byte {len(data)}")
             return self._end([], chunk.first)
         if not lines[-1]:
             lines.pop()
@@ -195,7 +195,8 @@ class Parser:
             if isinstance(found, Match):
                 self._record(found, number, around)
             elif isinstance(found, _Other):
-                self._message()
+                self._other += 1
+                self._continues |= bool(text.strip())  # a blank line neither begins nor ends a message
             elif isinstance(found, envelope.Envelope) and len(around) < _ENVELOPES_DEEP:
                 text, around = found.message, (*around, found.name)
                 if found.part or found.stream in self._parts:
@@ -209,7 +210,7 @@ class Parser:
                     self._joined[number] = raw
                 continue
             elif self._continues and not envelope.looks_like_access(text):
-                self._message()
+                self._other += 1
             else:
                 reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
                 self._refuse(raw, number, note + reason)
@@ -273,10 +274,6 @@ class Parser:
         if quick is not None and rows:
             self._envelopes.update(dict.fromkeys(quick.around, rows))
 
-    def _message(self) -> None:
-        self._other += 1
-        self._continues = True
-
     def _refuse(self, raw: str, number: int, reason: str) -> None:
         self._rejects.append(Reject(self._origin, number, columns.clean(raw), reason))
         self._continues = False
@@ -315,7 +312,9 @@ class Parser:
             return _empty(self.schema), {}
         ambiguous = [at in group.ambiguous for group in groups for at in range(len(group.rows))]
         order = sorted(range(len(numbers)), key=numbers.__getitem__) if len(groups) > 1 else None
-        batch, bad = columns.build([(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order)
+        batch, bad = columns.build(
+            [(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order
+        )
         return (batch, bad) if bad else (_conform(batch, self.schema), {})
 
 
@@ -342,6 +341,9 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for item in schema
     ]
     return pa.RecordBatch.from_arrays(
-        [array if array.type == item.type else array.cast(item.type) for array, item in zip(arrays, schema, strict=True)],
+        [
+            array if array.type == item.type else array.cast(item.type)
+            for array, item in zip(arrays, schema, strict=True)
+        ],
         schema=schema,
     )

@@ -43,7 +43,7 @@ class Kind(Enum):
     PROTOCOL = "protocol"
     METHOD = "HTTP method"
     FLAGS = "response flags"
-    TOKEN = "text without blanks or quotes"
+    TOKEN = "text without blanks or quotes"  # noqa: S105
     DETAIL = "text without blanks"
     QUOTED = "text in quotes that the client does not write"
     TEXT = "any text"
@@ -205,7 +205,12 @@ _TABLE = (
 OPERATORS = {operator.name: operator for operator in _TABLE}
 
 # Newer and older names of one operator.
-_SAME = {"REQUEST_HEADER": "REQ", "RESPONSE_HEADER": "RESP", "RESPONSE_TRAILER": "TRAILER", "REQ_WITHOUT_QUERY": "REQ"}
+_SAME = {
+    "REQUEST_HEADER": "REQ",
+    "RESPONSE_HEADER": "RESP",
+    "RESPONSE_TRAILER": "TRAILER",
+    "REQ_WITHOUT_QUERY": "REQ",
+}
 
 # Operators whose value the client writes: what stands after the last of them in a line is not the client's.
 _CLIENT = {"REQ", "PATH", "QUERY_PARAM", "QUERY_PARAMS"}

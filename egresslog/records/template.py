@@ -41,7 +41,9 @@ def read(text: str) -> Template:
         found = _OPERATOR.match(body, percent)
         if not found:
             raise FormatError(
-                "expected an operator such as %START_TIME% or %REQ(HOST)% (a plain % is written %%)", body, percent
+                "expected an operator such as %START_TIME% or %REQ(HOST)% (a plain % is written %%)",
+                body,
+                percent,
             )
         if found[1]:
             fields.append(field(found[1], found[2] or ""))

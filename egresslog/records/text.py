@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from egresslog.errors import LineError
@@ -25,18 +26,18 @@ from egresslog.records.template import Template
 
 # Hard kinds: the pattern in a strict line, in a wide one, and the characters it may hold. Those without a pattern in
 # _BACKWARD read the same backwards. 18 digits are what surely fits 64 bits.
-_TOKEN = r'[^ \t"]'
+_WORD = r'[^ \t"]'
 _METHOD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
 _FLAGS = r"[-\w,]"
 _HARD = {
     Kind.NUMBER: (r"-?\d{1,18}", r"(?:-?\d{1,18}|-|)", r"[-\d]"),
-    Kind.LENIENT: (r"\d{1,18}", rf"{_TOKEN}*", _TOKEN),
+    Kind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
     Kind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
     Kind.METHOD: (rf"{_METHOD}+", rf"{_METHOD}*", _METHOD),
     Kind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
-    Kind.TOKEN: (rf"{_TOKEN}+", rf"{_TOKEN}*", _TOKEN),
+    Kind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
     # The details may quote the names in the outside server's certificate.
-    Kind.DETAIL: (rf"{_TOKEN}+", r"[^ \t]*", r"[^ \t]"),
+    Kind.DETAIL: (rf"{_WORD}+", r"[^ \t]*", r"[^ \t]"),
     # So may a failure reason; but with `" "` inside, Istio 1.1's one quoted value would swallow the two of 1.2.
     Kind.QUOTED: (r'[^"]+', r'(?:[^"]|"(?! ))*', r'[^"]'),
 }
@@ -187,7 +188,7 @@ class TextFormat:
     def _fields(anchors: list[list[Span]]) -> list[Span]:
         """Spans of the fields: those inside the anchors, and the free ones between them."""
         spans = anchors[0][1:]
-        for before, after in zip(anchors, anchors[1:], strict=False):
+        for before, after in pairwise(anchors):
             spans.append((before[0][1], after[0][0]))
             spans.extend(after[1:])
         return spans
@@ -337,6 +338,6 @@ def _strict_field(part: _Part, separator: str) -> str:
             return rf"(?:(\d{{1,18}})|{free})"
         return f"(?:-|({free}))"
     if part.field.kind is Kind.LENIENT:
-        return rf"(?:(\d{{1,18}})|{_TOKEN}*)"
+        return rf"(?:(\d{{1,18}})|{_WORD}*)"
     glue = "(?<! )" if part.glued else ""
     return f"{glue}(?:-|({_HARD[part.field.kind][0]}){nothing})"

@@ -140,9 +140,7 @@ def _bootstrap(name: str, address: str, listeners: list[Json], clusters: list[Js
     return {
         "node": {"id": name, "cluster": name},
         "admin": {"address": _address(Endpoint(address, 0))},
-        "cluster_manager": {
-            "upstream_bind_config": {"source_address": {"address": address, "port_value": 0}}
-        },
+        "cluster_manager": {"upstream_bind_config": {"source_address": {"address": address, "port_value": 0}}},
         "static_resources": {"listeners": listeners, "clusters": clusters},
     }
 

@@ -53,9 +53,7 @@ class Outside:
             sockets = _listen({*sum(ADDRESSES.values(), ()), OTHER_ADDRESS})
             self.ports[service_port] = sockets[0].getsockname()[1]
             for listener in sockets:
-                self._selector.register(
-                    listener, selectors.EVENT_READ, serve.get(service_port, self._serve_http)
-                )
+                self._selector.register(listener, selectors.EVENT_READ, serve.get(service_port, self._serve_http))
         self._wake, waker = socket.socketpair()
         self._selector.register(waker, selectors.EVENT_READ, None)
         self._thread = Thread(target=self._accept, daemon=True)
@@ -126,9 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
-        wanted: dict[str, str] = dict(
-            pair.split("=", 1) for pair in self.headers.get(INSTRUCTIONS, "").split()
-        )
+        wanted: dict[str, str] = dict(pair.split("=", 1) for pair in self.headers.get(INSTRUCTIONS, "").split())
         size, act = int(wanted.get("bytes", 0)), wanted.get("act", "")
         time.sleep(int(wanted.get("ms", 0)) / 1000)
         if act in ("hold", "close"):
@@ -185,9 +181,7 @@ def _listen(addresses: set[str]) -> list[socket.socket]:
 def _make_certificate(directory: Path) -> tuple[Path, Path]:
     certificate, key = directory / "outside.crt", directory / "outside.key"
     names = ",".join(f"DNS:{name}" for name in ("*.example.com", "api.github.com", "edition.cnn.com"))
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab"
-    )
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab"
     files = ["-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command.split(), *files], check=True, capture_output=True)
     return certificate, key

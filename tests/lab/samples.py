@@ -154,9 +154,7 @@ def write_samples(directory: Path) -> None:
 
 def renamer(lab: Lab) -> Callable[[bytes], bytes]:
     """A 1:1 substitution: `REALISTIC` addresses, and the service's port for each port the lab chose."""
-    ports = {
-        f"{address}:{real}": service for address in REALISTIC for service, real in lab.outside.ports.items()
-    }
+    ports = {f"{address}:{real}": service for address in REALISTIC for service, real in lab.outside.ports.items()}
     ports |= {f"{GATEWAY_ADDRESS}:{real}": TARGET_PORTS[port] for port, real in lab.gateway_ports.items()}
     ports[f"{REFUSED_ADDRESS}:{lab.outside.refused.port}"] = HTTP
     taken: dict[str, str] = {}

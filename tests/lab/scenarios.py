@@ -59,9 +59,7 @@ THROUGH_THE_GATEWAY = (
     Scenario("http-500", WIKIPEDIA, get("/w/api.php", "status=500 bytes=5")),
     Scenario("http-503-from-outside", WIKIPEDIA, get("/busy", "status=503")),
     Scenario("http-head", CNN, Http((Request("/", "HEAD", answer="bytes=1234"),))),
-    Scenario(
-        "http-post", WIKIPEDIA, Http((Request("/form", "POST", body=b"a=1&b=2" * 10, answer="status=201"),))
-    ),
+    Scenario("http-post", WIKIPEDIA, Http((Request("/form", "POST", body=b"a=1&b=2" * 10, answer="status=201"),))),
     Scenario(
         "http-keep-alive",
         CNN,
@@ -103,14 +101,10 @@ PAST_THE_GATEWAY = (
     Scenario("direct-http", "direct.example.com", get("/get", "bytes=50"), rows=ONLY_SIDECAR),
     Scenario("direct-tls", "direct.example.com", get_tls("direct.example.com"), TLS, rows=ONLY_SIDECAR),
     Scenario("passthrough-http", "unlisted.example.com", get("/", "bytes=60"), rows=ONLY_SIDECAR),
-    Scenario(
-        "passthrough-tls", "unlisted.example.com", get_tls("unlisted.example.com"), TLS, rows=ONLY_SIDECAR
-    ),
+    Scenario("passthrough-tls", "unlisted.example.com", get_tls("unlisted.example.com"), TLS, rows=ONLY_SIDECAR),
     Scenario("passthrough-tcp", "unlisted.example.com", get("/", "bytes=70"), UNLISTED, rows=ONLY_SIDECAR),
     Scenario("blocked-http", "unlisted.example.com", get("/"), via="strict", rows=ONLY_STRICT),
-    Scenario(
-        "blocked-tls", "unlisted.example.com", get_tls("unlisted.example.com"), TLS, "strict", ONLY_STRICT
-    ),
+    Scenario("blocked-tls", "unlisted.example.com", get_tls("unlisted.example.com"), TLS, "strict", ONLY_STRICT),
     Scenario("blocked-tcp", "unlisted.example.com", Raw(b"hello"), UNLISTED, "strict", ONLY_STRICT),
 )
 
@@ -118,15 +112,11 @@ BAD_REQUESTS = (
     Scenario("bad-first-line", CNN, Raw(b"this is not http\r\n\r\n"), rows=ONLY_SIDECAR),
     Scenario("bad-control-byte", CNN, get("/", headers=(b"x-bad: a\x01b",)), rows=ONLY_SIDECAR),
     Scenario("bad-no-host", CNN, Raw(b"GET /nohost HTTP/1.1\r\n\r\n"), rows=ONLY_SIDECAR),
-    Scenario(
-        "bad-http-1.0", CNN, Raw(b"GET /old HTTP/1.0\r\nHost: edition.cnn.com\r\n\r\n"), rows=ONLY_SIDECAR
-    ),
+    Scenario("bad-http-1.0", CNN, Raw(b"GET /old HTTP/1.0\r\nHost: edition.cnn.com\r\n\r\n"), rows=ONLY_SIDECAR),
     Scenario(
         "connect",
         CNN,
-        Raw(
-            b"CONNECT edition.cnn.com:443 HTTP/1.1\r\nHost: edition.cnn.com:443\r\nConnection: close\r\n\r\n"
-        ),
+        Raw(b"CONNECT edition.cnn.com:443 HTTP/1.1\r\nHost: edition.cnn.com:443\r\nConnection: close\r\n\r\n"),
         rows=ONLY_SIDECAR,
     ),
 )
@@ -142,9 +132,7 @@ TEXT_IN_FIELDS = (
     Scenario("agent-absent", CNN, agent(None)),
     Scenario("agent-dash", CNN, agent(b"-")),
     Scenario("forwarded-for-two", CNN, get("/", headers=(b"x-forwarded-for: 192.0.2.7, 192.0.2.8",))),
-    Scenario(
-        "request-id-given", CNN, get("/", headers=(b"x-request-id: 11111111-2222-4333-8444-555555555555",))
-    ),
+    Scenario("request-id-given", CNN, get("/", headers=(b"x-request-id: 11111111-2222-4333-8444-555555555555",))),
     Scenario("path-long", CNN, get("/" + "long/" * 600)),
     Scenario("path-very-long", CNN, get("/" + "verylong/" * 2300)),
     Scenario("path-symbols", CNN, get("/a|b&c/%20%22;d?x=1&y=a|b&z=%0A&q=-")),

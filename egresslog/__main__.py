@@ -1,0 +1,5 @@
+"""``python -m egresslog``."""
+
+from egresslog.cli import main
+
+main()

@@ -1,0 +1,378 @@
+"""Log: what a user holds. Sources and formats in; batches, frames, counts and summaries out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egresslog.errors import SourceError, UsageError
+from egresslog.records.catalogue import resolve
+from egresslog.records.format import Format
+from egresslog.records.parser import REJECTS, Counts, Parsed, Parser, Reject
+from egresslog.records.schema import BASE, ERA, PRECISION
+from egresslog.report import keys as grouping
+from egresslog.report.filters import Filter
+from egresslog.report.summary import ordered, summarise
+from egresslog.sources import files
+from egresslog.store import stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+_REJECTS_HELD = 10_000  # in memory; more go to a temporary file
+
+
+@dataclass
+class Table:
+    """One table of a report: its rows as Arrow, and how many rows and requests ``top`` cut off."""
+
+    by: tuple[str, ...]
+    rows: pa.Table
+    omitted: int = 0
+    omitted_requests: int = 0
+
+
+@dataclass
+class Reading:
+    """What one pass over the sources found, complete when the pass is.
+
+    Attributes:
+        counts: of lines, before any filter.
+        selected: records that passed the filter.
+        window: first and last start_time of all records, as Arrow scalars, or None.
+        formats: records per format.
+        envelopes: lines per envelope.
+        unknown_keys: JSON keys that no column keeps, with how often they came.
+        errors: what could not be read.
+        notes: what was left out on purpose.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    selected: int = 0
+    window: tuple[pa.TimestampScalar, pa.TimestampScalar] | None = None
+    formats: Counter[str] = field(default_factory=Counter)
+    envelopes: Counter[str] = field(default_factory=Counter)
+    unknown_keys: Counter[str] = field(default_factory=Counter)
+    errors: list[SourceError] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    sources: int = 0
+    complete: bool = False
+
+    def add(self, parsed: Parsed) -> None:
+        """Counts a parsed chunk."""
+        self.counts += parsed.counts
+        self.formats += parsed.formats
+        self.envelopes += parsed.envelopes
+        self.unknown_keys += parsed.unknown_keys
+        if len(parsed.batch):
+            ends = pc.min_max(parsed.batch["start_time"])
+            first, last = ends["min"], ends["max"]
+            if not first.is_valid:
+                return
+            if self.window:
+                first = min(first, self.window[0], key=lambda scalar: scalar.value)
+                last = max(last, self.window[1], key=lambda scalar: scalar.value)
+            self.window = (first, last)
+
+
+class _Rejects:
+    """Rejected lines, in memory while they are few and in a temporary file when they are not."""
+
+    def __init__(self) -> None:
+        self._held: list[Reject] = []
+        self._file: Any = None
+        self._writer: pa.RecordBatchWriter | None = None
+
+    def extend(self, rejects: Sequence[Reject]) -> None:
+        self._held.extend(rejects)
+        if len(self._held) > _REJECTS_HELD:
+            if self._writer is None:
+                self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
+                self._writer = pa.ipc.new_stream(self._file, REJECTS)
+            self._writer.write_batch(_reject_batch(self._held))
+            self._held = []
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if self._writer is not None:
+            self._file.flush()
+            position = self._file.tell()
+            self._file.seek(0)
+            reader = pa.ipc.open_stream(pa.PythonFile(self._file, mode="r"))
+            while self._file.tell() < position:
+                yield reader.read_next_batch()
+            self._file.seek(position)
+        yield _reject_batch(self._held)
+
+
+def _reject_batch(rejects: Sequence[Reject]) -> pa.RecordBatch:
+    columns: list[Sequence[Any]] = list(zip(*rejects, strict=True)) or [() for _ in REJECTS]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS
+    )
+
+
+class Log:
+    """Access-log lines of any number of files, read when asked for.
+
+    Nothing is kept but counts and rejects: each of ``batches``, ``to_arrow``, ``to_pandas`` and ``summary`` reads the
+    sources anew, and memory does not grow with their size (a frame holds what you asked for, of course). Standard
+    input can be read once.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002  (Istio's and the command line's word)
+        columns: Sequence[str] | None = None,
+        *,
+        where: Filter | None = None,
+        keep_going: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """See ``read``."""
+        self._found = files.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+        self._formats = resolve(format)
+        self._schema = Parser(self._formats).schema
+        known = [name for name in self._schema.names if name != PRECISION]
+        if unknown := [name for name in columns or () if name not in known]:
+            raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(known)}")
+        #: Columns that a custom format adds to those of every record.
+        self.own_columns = tuple(column.name for column in self._formats.columns[len(BASE) :] if column not in ERA)
+        #: Names of the columns that ``batches`` and the frames have.
+        self.columns = tuple(columns or known)
+        self.where = where or Filter()
+        self.keep_going = keep_going
+        self.progress = progress
+        self._reading = Reading()
+        self._rejects = _Rejects()
+        self._read_stdin = False
+
+    @property
+    def size(self) -> int | None:
+        """Bytes to read as stored, None where a pipe or standard input is among the sources."""
+        sizes = [source.size for source in self._found.sources]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of ``batches``."""
+        return pa.schema([self._schema.field(name) for name in self.columns])
+
+    def stream(self) -> Iterator[pa.RecordBatch]:
+        """The records that pass the filter, with all columns and PRECISION; counts as it goes.
+
+        Raises:
+            SourceError: at the end, when a source could not be read (not with ``keep_going``).
+        """
+        self._reading = reading = Reading(notes=self._found.notes, errors=list(self._found.errors))
+        self._rejects = rejects = _Rejects()
+        for source in self._found.sources:
+            if source.origin == files.STDIN:
+                if self._read_stdin:
+                    raise SourceError(
+                        files.STDIN, "standard input was read already; save it to a file to read it twice"
+                    )
+                self._read_stdin = True
+            reading.sources += 1
+            parser = Parser(self._formats)
+            for parsed in self._parse(source, parser, reading):
+                reading.add(parsed)
+                rejects.extend(parsed.rejects)
+                batch = self.where.apply(parsed.batch)
+                reading.selected += len(batch)
+                if len(batch):
+                    yield batch
+        reading.complete = True
+        if reading.errors and not self.keep_going:
+            raise _joined(reading.errors)
+
+    def _parse(self, source: files.Source, parser: Parser, reading: Reading) -> Iterator[Parsed]:
+        try:
+            for chunk in files.chunks(source, self.progress):
+                yield parser.feed(chunk)
+        except SourceError as error:
+            reading.errors.append(error)
+        yield parser.finish()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The records as Arrow batches with ``columns``, in the order of the lines.
+
+        Raises:
+            SourceError: at the end, when a source could not be read (not with ``keep_going``).
+        """
+        for batch in self.stream():
+            yield batch.select(list(self.columns))
+
+    def to_arrow(self) -> pa.Table:
+        """All records as one Arrow table. Raises as ``batches``."""
+        return pa.Table.from_batches(self.batches(), schema=self.schema)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All records as a pandas frame with Arrow dtypes: integers with gaps stay integers. Raises as ``batches``."""
+        return _pandas(self.to_arrow())
+
+    @property
+    def reading(self) -> Reading:
+        """What the last complete pass found; makes one if there was none."""
+        if not self._reading.complete:
+            for _ in self.stream():
+                pass
+        return self._reading
+
+    @property
+    def counts(self) -> Counts:
+        """Lines, records, other, rejected and ambiguous."""
+        return self.reading.counts
+
+    @property
+    def rejects(self) -> pd.DataFrame:
+        """The lines that could not be read: origin, line_number, line, reason."""
+        return _pandas(pa.Table.from_batches(self.reject_batches(), schema=REJECTS))
+
+    def reject_batches(self) -> Iterator[pa.RecordBatch]:
+        """As ``rejects``, in Arrow batches."""
+        assert self.reading.complete
+        return self._rejects.batches()
+
+    def tables(
+        self, by: Sequence[str] = grouping.DEFAULT, *, top: int | None = None, sort: str | None = None
+    ) -> list[Table]:
+        """One table for each of ``by``, all from one pass.
+
+        Args:
+            by: each a column, or several joined by commas; ``status`` and ``time:5m`` as well.
+            top: at most so many rows; None or 0 for all.
+            sort: a column of the table, see ``report.summary.ordered``.
+
+        Raises:
+            UsageError: an unknown column.
+            SourceError: as ``batches``; with the tables of what could be read in its ``tables``.
+        """
+        import narwhals as nw  # noqa: PLC0415
+
+        names = [name for name in self._schema.names if name != PRECISION]
+        wanted = [grouping.parse(text, names) for text in by]
+        every = tuple({key: None for keys in wanted for key in keys})
+        distinct = {key.name: key for key in every}
+        if len(distinct) < len(every):
+            raise UsageError("two different buckets of time in one report; ask for one at a time")
+        if top is not None and top < 0:
+            raise UsageError("--top takes 0 (all) or more")
+        empty = grouping.prepare(pa.RecordBatch.from_pylist([], self._schema), every)
+        problem: list[SourceError] = []
+        reader = pa.RecordBatchReader.from_batches(empty.schema, self._prepared(every, problem))
+        found = []
+        with stored(reader) as relation:
+            total = self._reading.selected
+            frame = nw.from_native(relation).lazy()
+            for keys in wanted:
+                grouped = ordered(summarise(frame, keys, total), keys, sort)
+                rows: pa.Table = grouped.collect("pyarrow").to_native()
+                cut = rows.slice(0, top) if top else rows
+                requests = (pc.sum(rows["requests"]).as_py() or 0) - (pc.sum(cut["requests"]).as_py() or 0)
+                found.append(Table(tuple(key.name for key in keys), cut, len(rows) - len(cut), requests))
+        if problem:
+            problem[0].tables = found  # type: ignore[attr-defined]
+            raise problem[0]
+        return found
+
+    def _prepared(self, every: Sequence[grouping.Key], problem: list[SourceError]) -> Iterator[pa.RecordBatch]:
+        """Batches for the engine; a source's error must not pass through it."""
+        try:
+            for batch in self.stream():
+                yield grouping.prepare(batch, every)
+        except SourceError as error:
+            problem.append(error)
+
+    def summary(
+        self, by: str | Sequence[str] = "host", *, top: int | None = None, sort: str | None = None
+    ) -> pd.DataFrame:
+        """Requests, share, bytes, errors and duration percentiles (ms) per ``by``, the most frequent first.
+
+        Args:
+            by: a column, or several: ``"host"``, ``["host", "status"]``, ``"time:5m,host"``.
+            top: at most so many rows.
+            sort: a column; ``:asc`` or ``:desc`` may follow.
+
+        Raises:
+            UsageError, SourceError: as ``tables``.
+        """
+        text = by if isinstance(by, str) else ",".join(by)
+        return _pandas(self.tables([text], top=top, sort=sort)[0].rows)
+
+    def __repr__(self) -> str:
+        names = [source.origin for source in self._found.sources]
+        what = names[0] if len(names) == 1 else f"{len(names)} files"
+        state = str(self._reading.counts) if self._reading.complete else "not read yet"
+        return f"<Log {what}: {state}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: counts, window, formats and the busiest hosts. pandas escapes all values."""
+        import pandas as pd  # noqa: PLC0415
+
+        hosts = self.tables(["host"], top=5)[0].rows
+        reading = self._reading
+        window = " to ".join(scalar.cast(pa.string()).as_py() for scalar in reading.window) if reading.window else "-"
+        card = {
+            "lines": str(reading.counts.total),
+            "records": str(reading.counts.records),
+            "other": str(reading.counts.other),
+            "rejected": str(reading.counts.rejected),
+            "ambiguous": str(reading.counts.ambiguous),
+            "window (UTC)": window,
+            "formats": ", ".join(f"{name} {count}" for name, count in reading.formats.most_common()) or "-",
+        }
+        frame = pd.DataFrame({"": card.values()}, index=list(card))
+        return frame.to_html(header=False) + _pandas(hosts).to_html(index=False)
+
+
+def read(
+    paths: Paths,
+    format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002
+    columns: Sequence[str] | None = None,
+    *,
+    where: Filter | None = None,
+    keep_going: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Log:
+    """Reads access logs.
+
+    Args:
+        paths: a path or several: files (plain, gzip, zstd, bz2, xz, lz4), directories, globs, ``-`` for standard input.
+        format: a name of the catalogue, an Envoy format string, a JSON template, a TOML file's path or a Format; None
+            finds the format of each line among those of the catalogue.
+        columns: the columns to give out; None for all.
+        where: only the records that pass, see ``Filter.parse``.
+        keep_going: leave out sources that cannot be read (``log.reading.errors`` names them) instead of raising.
+        progress: called with the number of stored bytes just read.
+
+    Returns:
+        A Log. Nothing is read before it is asked for.
+
+    Raises:
+        UsageError: an unknown column.
+        CatalogueError, FormatError: an unknown or wrong format.
+    """
+    return Log(paths, format, columns, where=where, keep_going=keep_going, progress=progress)
+
+
+def _joined(errors: Sequence[SourceError]) -> SourceError:
+    if len(errors) == 1:
+        return errors[0]
+    return SourceError(errors[0].origin, f"{errors[0].reason}; and {len(errors) - 1} more could not be read")
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame

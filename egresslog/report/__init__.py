@@ -1,0 +1,1 @@
+"""Summaries: which records, grouped by what, measured how. Frames in, frames out."""

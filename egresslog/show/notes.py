@@ -1,0 +1,76 @@
+"""What goes to standard error: what was read, in which formats, and what could not be read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from egresslog.log import Log
+from egresslog.show.reports import heading
+from egresslog.show.terminal import errors
+from egresslog.show.values import safe
+
+_EXAMPLES = 3
+
+
+def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading: bool) -> None:
+    """Says what the last reading of ``log`` found; problems come last, where they are seen."""
+    reading, console = log.reading, errors(colour)
+    if with_heading:
+        files = f"{reading.sources:,} file{'' if reading.sources == 1 else 's'}"
+        console.print(Text(f"{files}: {heading(reading)}"))
+    if reading.formats:
+        found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
+        around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common())
+        console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
+    if log.where:
+        console.print(Text(f"{reading.selected:,} of {reading.counts.records:,} records pass the filter", style="dim"))
+    for note in reading.notes:
+        console.print(Text(f"note: {safe(note)}", style="dim"))
+    if reading.unknown_keys:
+        keys = ", ".join(safe(key) for key, _ in reading.unknown_keys.most_common(5))
+        console.print(_warning(f"JSON keys that no column keeps: {keys} (--format with your template keeps them)"))
+    if reading.counts.ambiguous:
+        console.print(
+            _warning(
+                f"{reading.counts.ambiguous:,} records are ambiguous: a quote in a header, maybe forged;"
+                " what cannot be told is left empty"
+            )
+        )
+    if reading.counts.rejected:
+        _write_rejects(console, log, rejects_path)
+    for error in reading.errors:
+        console.print(_error(str(error)))
+
+
+def _write_rejects(console: Console, log: Log, path: str | None) -> None:
+    count = log.reading.counts.rejected
+    where = f"all in {safe(path)}" if path else "--rejects PATH writes them all"
+    console.print(_warning(f"{count:,} line{'' if count == 1 else 's'} could not be read ({where}):"))
+    for origin, number, reason in itertools.islice(_rejects(log), _EXAMPLES):
+        console.print(Text(f"  {safe(origin)}:{number}: {safe(reason)}"))
+
+
+def _rejects(log: Log) -> Iterator[tuple[str, int, str]]:
+    for batch in log.reject_batches():
+        yield from zip(*(batch[name].to_pylist() for name in ("origin", "line_number", "reason")), strict=True)
+
+
+def _warning(text: str) -> Text:
+    return Text.assemble(("warning: ", "yellow"), text)
+
+
+def _error(text: str) -> Text:
+    return Text.assemble(("error: ", "bold red"), safe(text))
+
+
+def write_error(colour: str, text: str) -> None:
+    """One error; lines of it stay lines."""
+    console = errors(colour)
+    first, *rest = text.split("\n")
+    console.print(_error(first))
+    for line in rest:
+        console.print(Text(safe(line)))

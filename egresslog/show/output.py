@@ -1,0 +1,77 @@
+"""Where output goes, and in which form: standard output or a file, told by `-o` or the file's suffix."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from egresslog.errors import UsageError
+
+_SUFFIXES = {
+    ".csv": "csv", ".htm": "html", ".html": "html", ".json": "json", ".jsonl": "ndjson", ".md": "markdown",
+    ".ndjson": "ndjson", ".parquet": "parquet", ".txt": "table", ".yaml": "yaml", ".yml": "yaml",
+}  # fmt: skip
+
+
+def choose(output: str | None, path: str | None, *, piped: str, known: Sequence[str]) -> str:
+    """The form: what ``-o`` says, else the file's suffix, else a table on a terminal and ``piped`` in a pipe.
+
+    Raises:
+        UsageError: a form this command does not have; a suffix that tells none; Parquet onto a terminal.
+    """
+    if output is None and path is not None:
+        suffix = Path(path).suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise UsageError(f"{path}: the suffix tells no output format; add -o, one of {', '.join(known)}")
+        output = _SUFFIXES[suffix]
+    if output is None:
+        output = "table" if sys.stdout.isatty() else piped
+    if output not in known:
+        raise UsageError(f"no output format {output!r} here; known are {', '.join(known)}")
+    if output == "parquet" and path is None and sys.stdout.isatty():
+        raise UsageError("Parquet is binary: name a file with --output-file")
+    return output
+
+
+@contextmanager
+def opened(path: str | None) -> Iterator[IO[bytes]]:
+    """Standard output, or a file that appears under its name when it is complete.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    if target.exists() and not target.is_file():  # /dev/null, a named pipe
+        with target.open("wb") as out:
+            yield out
+        return
+    part = target.with_name(target.name + ".part")
+    try:
+        out = part.open("wb")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with out:
+            yield out
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_document(out: IO[bytes], form: str, document: Any) -> None:
+    """A result as JSON or YAML; everything beyond ASCII is escaped."""
+    if form == "yaml":
+        import yaml  # noqa: PLC0415
+
+        out.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=False).encode("ascii"))
+    else:
+        out.write(json.dumps(document, indent=2).encode("ascii") + b"\n")

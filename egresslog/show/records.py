@@ -1,0 +1,194 @@
+"""Records out: NDJSON, JSON, CSV, Parquet, or a table for people. Writers take batches and hold none of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from egresslog.log import Log
+from egresslog.records.parser import REJECTS
+from egresslog.records.schema import ERA, PRECISION
+from egresslog.show.terminal import Colour, Terminal
+from egresslog.show.values import plain, safe_column, time_texts
+
+# What fits a terminal's width; `wide` and the machine forms have all columns.
+BRIEF = ("start_time", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
+         "upstream_ip", "source_ip")  # fmt: skip
+_OPTIONAL = {column.name for column in ERA}
+
+
+FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
+
+
+def write(out: IO[bytes], log: Log, form: str, colour: Colour, *, chosen: bool) -> None:
+    """Writes the records of ``log`` in one of FORMS. ``chosen``: the columns are the user's own choice.
+
+    Raises:
+        SourceError: as ``Log.batches``, after what could be read was written.
+    """
+    brief = not chosen and form == "table"
+    columns = [*BRIEF, *log.own_columns] if brief else list(log.columns)
+    writer: Writer
+    if form == "parquet":
+        writer = Parquet(out, log.schema)
+    elif form == "csv":
+        writer = Csv(out, columns)
+    elif form in {"json", "ndjson"}:
+        writer = Json(out, columns, array=form == "json", all_columns=chosen)
+    else:
+        writer = Table(Terminal(out, colour), columns)
+    try:
+        for batch in log.stream():
+            writer.write(batch)
+    finally:
+        writer.close()
+
+
+def write_rejects(out: IO[bytes], log: Log, form: str) -> None:
+    """Writes the rejected lines as NDJSON, JSON, CSV or Parquet."""
+    names = REJECTS.names
+    writer: Writer
+    if form == "parquet":
+        writer = Parquet(out, REJECTS)
+    elif form == "csv":
+        writer = Csv(out, names)
+    else:
+        writer = Json(out, names, array=form == "json", all_columns=True)
+    for batch in log.reject_batches():
+        if len(batch):
+            writer.write(batch)
+    writer.close()
+
+
+class Writer(Protocol):
+    """Takes batches (all columns and PRECISION), then ``close``."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the records of a batch."""
+
+    def close(self) -> None:
+        """Writes what ends the output."""
+
+
+class Json:
+    """NDJSON, or with ``array`` one JSON array. Everything beyond ASCII is escaped: safe on any terminal."""
+
+    def __init__(
+        self, out: IO[bytes], columns: Sequence[str], *, array: bool = False, all_columns: bool = False
+    ) -> None:
+        self._out, self._columns, self._array = out, columns, array
+        # What only Istio 1.1 to 1.7 logged is left out of records that do not have it, unless it was asked for.
+        self._optional = set() if all_columns else _OPTIONAL & set(columns)
+        self._first = True
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes an object per record."""
+        names = [name for name in self._columns if name not in self._optional or batch[name].null_count < len(batch)]
+        columns = [_encoded(values) for values in plain(batch, names)]
+        keys = [encode_basestring_ascii(name) + ": " for name in names]
+        spare = [index for index, name in enumerate(names) if name in self._optional]
+        lines = []
+        for row in zip(*columns, strict=True):
+            fields = [key + value for key, value in zip(keys, row, strict=True)]
+            if spare:
+                fields = [text for index, text in enumerate(fields) if index not in spare or row[index] != "null"]
+            lines.append("{" + ", ".join(fields) + "}")
+        comma, end = (",\n", "") if self._array else ("\n", "\n")
+        start = ("[\n" if self._first else ",\n") if self._array else ""
+        text = start + comma.join(lines) + end
+        self._first = False
+        self._out.write(text.encode("ascii"))
+
+    def close(self) -> None:
+        """Ends the output."""
+        if self._array:
+            self._out.write(b"[]\n" if self._first else b"\n]\n")
+
+
+def _encoded(values: Sequence[Any]) -> list[str]:
+    return [
+        "null"
+        if value is None
+        else encode_basestring_ascii(value)
+        if isinstance(value, str)
+        else ("true" if value else "false")
+        if isinstance(value, bool)
+        else str(value)
+        for value in values
+    ]
+
+
+class Csv:
+    """CSV with a header; cells that a spreadsheet would compute, and control characters, are made harmless."""
+
+    def __init__(self, out: IO[bytes], columns: Sequence[str]) -> None:
+        self._out, self._columns, self._first = out, list(columns), True
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the records of a batch."""
+        write_csv(self._out, as_text(batch, self._columns), header=self._first)
+        self._first = False
+
+    def close(self) -> None:
+        """Ends the output."""
+        if self._first:
+            self._out.write((",".join(f'"{name}"' for name in self._columns) + "\n").encode())
+
+
+def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Table:
+    """The columns with times as RFC 3339 text, for CSV."""
+    arrays = {}
+    for name in columns:
+        column = batch[name]
+        text = pa.array(time_texts(batch, name), pa.string()) if pa.types.is_timestamp(column.type) else column
+        arrays[name] = safe_column(text, formulas=True)
+    return pa.table(arrays)
+
+
+def write_csv(out: IO[bytes], table: pa.Table, *, header: bool = True) -> None:
+    """Writes a table as CSV; absent values are empty and unquoted."""
+    buffer = io.BytesIO()
+    pa.csv.write_csv(table, buffer, pa.csv.WriteOptions(include_header=header, quoting_style="needed"))
+    out.write(buffer.getvalue())
+
+
+class Parquet:
+    """Parquet with the Arrow types as they are."""
+
+    def __init__(self, out: IO[bytes], schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = pa.parquet.ParquetWriter(pa.PythonFile(out, mode="w"), schema, compression="zstd")
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the records of a batch."""
+        self._writer.write_batch(batch.select(self._schema.names))
+
+    def close(self) -> None:
+        """Ends the output."""
+        self._writer.close()
+
+
+class Table:
+    """Aligned lines for people, page by page; a column never gets narrower."""
+
+    def __init__(self, terminal: Terminal, columns: Sequence[str]) -> None:
+        self._terminal, self._columns = terminal, [name for name in columns if name != PRECISION]
+        self._lines = terminal.aligned(self._columns)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the records of a batch."""
+        numbers = {name for name in self._columns if pa.types.is_integer(batch[name].type)}
+        codes = pc.fill_null(batch["response_code"], 0).to_pylist()
+        self._lines.write(list(zip(*plain(batch, self._columns), strict=True)), numbers, codes)
+
+    def close(self) -> None:
+        """Ends the output."""
+        self._lines.flush()
+        self._terminal.close()

@@ -1,0 +1,239 @@
+"""Reports out: one document of lines, window and tables, in every form."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet
+from rich.text import Text
+
+from egresslog.log import Reading, Table
+from egresslog.show.output import write_document
+from egresslog.show.records import as_text, write_csv
+from egresslog.show.terminal import Colour, Terminal, code_style
+from egresslog.show.values import rfc3339, safe, size
+
+_BYTES = {"bytes_received", "bytes_sent"}
+_TITLES = {
+    "requests": "REQUESTS", "share": "SHARE", "bytes_received": "RECEIVED", "bytes_sent": "SENT", "errors": "ERRORS",
+    "duration_p50": "P50 MS", "duration_p90": "P90 MS", "duration_p99": "P99 MS", "first_seen": "FIRST SEEN",
+    "last_seen": "LAST SEEN",
+}  # fmt: skip
+
+
+FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "parquet")
+
+
+def write(out: IO[bytes], form: str, reading: Reading, tables: Sequence[Table], colour: Colour) -> None:
+    """Writes the report in one of FORMS."""
+    if form in {"json", "yaml"}:
+        write_document(out, form, document(reading, tables))
+        return
+    if form in _WRITERS:
+        _WRITERS[form](out, reading, tables)
+        return
+    terminal = Terminal(out, colour)
+    write_table(terminal, reading, tables, wide=form == "wide")
+    terminal.close()
+
+
+def document(reading: Reading, tables: Sequence[Table]) -> dict[str, Any]:
+    """The report as JSON has it (README, "Machine output"). A table that --top cut says how much is omitted."""
+    counts = reading.counts
+    return {
+        "lines": {
+            "total": counts.total,
+            "records": counts.records,
+            "other": counts.other,
+            "rejected": counts.rejected,
+            "ambiguous": counts.ambiguous,
+        },
+        "window": dict(zip(("from", "to"), window(reading), strict=True)),
+        "tables": [
+            {"by": list(table.by), "rows": _rows(table)}
+            | ({"omitted": {"rows": table.omitted, "requests": table.omitted_requests}} if table.omitted else {})
+            for table in tables
+        ],
+    }
+
+
+def window(reading: Reading) -> tuple[str | None, str | None]:
+    """The first and the last start time of all records."""
+    if reading.window is None:
+        return None, None
+    first, last = (rfc3339(scalar.cast(pa.int64()).as_py()) for scalar in reading.window)
+    return first, last
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    columns: dict[str, list[Any]] = {}
+    for name in table.rows.schema.names:
+        column = table.rows[name]
+        if pa.types.is_timestamp(column.type):
+            numbers = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()
+            columns[name] = [None if value is None else rfc3339(value) for value in numbers]
+        elif pa.types.is_floating(column.type):
+            columns[name] = [None if value is None else round(value, 6) for value in column.to_pylist()]
+        else:
+            columns[name] = column.to_pylist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def write_ndjson(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+    """One object per row, each with the columns it is grouped by."""
+    for table in tables:
+        for row in _rows(table):
+            out.write(json.dumps({"by": list(table.by), **row}).encode("ascii") + b"\n")
+
+
+def _flat(tables: Sequence[Table]) -> pa.Table:
+    """All tables as one: as it is if there is one, else with the columns ``by`` and ``value`` in front."""
+    if len(tables) == 1:
+        return tables[0].rows
+    flat = []
+    for table in tables:
+        keys = [
+            [str(value) if value is not None else "" for value in table.rows[name].to_pylist()] for name in table.by
+        ]
+        values = [",".join(parts) for parts in zip(*keys, strict=True)]
+        rest = table.rows.select([name for name in table.rows.schema.names if name not in table.by])
+        rest = rest.add_column(0, "value", pa.array(values, pa.string()))
+        flat.append(rest.add_column(0, "by", pa.array([",".join(table.by)] * len(values), pa.string())))
+    return pa.concat_tables(flat)
+
+
+def write_csv_report(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+    """The rows as CSV."""
+    flat = _flat(tables).combine_chunks()
+    batches = flat.to_batches() or [pa.RecordBatch.from_pylist([], flat.schema)]
+    write_csv(out, as_text(batches[0], flat.schema.names))
+
+
+def write_parquet(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+    """The rows as Parquet."""
+    pa.parquet.write_table(_flat(tables), pa.PythonFile(out, mode="w"), compression="zstd")
+
+
+def heading(reading: Reading) -> str:
+    """What was read: counts and window, in one sentence."""
+    counts = reading.counts
+    first, last = window(reading)
+    parts = [f"{counts.records:,} records", f"{counts.other:,} other", f"{counts.rejected:,} rejected"]
+    text = f"{counts.total:,} line{'' if counts.total == 1 else 's'} = {' + '.join(parts)}"
+    if counts.ambiguous:
+        text += f" ({counts.ambiguous:,} ambiguous)"
+    return text + (f"; {first} to {last}" if first else "")
+
+
+def write_table(terminal: Terminal, reading: Reading, tables: Sequence[Table], *, wide: bool) -> None:
+    """The report for people."""
+    console = terminal.console
+    console.print(Text(heading(reading), style="bold"))
+    for table in tables:
+        names = [
+            *table.by,
+            *(name for name in _TITLES if wide or name not in {"first_seen", "bytes_received"}),
+        ]
+        rows = [[_cell(name, row[name], table.by, row) for name in names] for row in _rows(table)]
+        columns = [(_TITLES.get(name, name.upper()), name in _TITLES and not name.endswith("_seen")) for name in names]
+        console.print()
+        terminal.print_table(columns, rows)
+        if table.omitted:
+            more = f"{table.omitted:,} more rows with {table.omitted_requests:,} requests (--top 0 shows all)"
+            console.print(Text(more, style="dim"))
+
+
+def _cell(name: str, value: Any, by: Sequence[str], row: dict[str, Any]) -> Text:
+    text = human(name, value, by)
+    if name == "errors" and value:
+        return Text(text, style="red" if value == row["requests"] else "yellow")
+    if name in {"status", "response_code"}:
+        return Text(text, style=code_style(value))
+    return Text(text, style="bold" if name in by else "")
+
+
+def human(name: str, value: Any, by: Sequence[str] = ()) -> str:
+    """One value for people; safe on a terminal."""
+    if value is None:
+        return "-"
+    if name in by or not isinstance(value, int | float):
+        return safe(str(value))
+    if name == "share":
+        return f"{value:.1%}"
+    if name in _BYTES:
+        return size(value)
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"  # noqa: PLR2004
+
+
+def _grid(table: Table) -> tuple[list[str], list[list[str]]]:
+    names = [*table.by, *_TITLES]
+    return (
+        [_TITLES.get(name, name).lower() for name in names],
+        [[human(name, row[name], table.by) for name in names] for row in _rows(table)],
+    )
+
+
+def write_markdown(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+    """The report as Markdown, for tickets. Values cannot break the table, nor be HTML or links."""
+    lines = [heading(reading), ""]
+    for table in tables:
+        titles, rows = _grid(table)
+        lines += [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
+        lines += [f"| {' | '.join(_markdown(cell) for cell in row)} |" for row in rows]
+        lines += [f"\n{table.omitted:,} more rows" if table.omitted else "", ""]
+    out.write("\n".join(lines).rstrip("\n").encode() + b"\n")
+
+
+def _markdown(text: str) -> str:
+    escaped = html.escape(text, quote=False)
+    for char in "\\`*_{}[]()#+!|~":
+        escaped = escaped.replace(char, f"\\{char}")
+    # `https://` alone makes a link on most sites.
+    return escaped.replace("://", ":&#47;&#47;").replace("www.", "www&#46;").replace("@", "&#64;")
+
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1f24;background:#fff}"
+    "table{border-collapse:collapse;margin:1rem 0 2rem}th{font-weight:600;color:#57606a;text-align:right}"
+    "th,td{padding:.25rem .8rem;border-bottom:1px solid #d8dee4;white-space:nowrap}td{text-align:right}"
+    "th.k,td.k{text-align:left}tr.e td{color:#b42318}caption{text-align:left;font-weight:600}"
+    "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th{color:#9198a1}"
+    "th,td{border-color:#30363d}tr.e td{color:#ff7b72}}"
+)
+
+
+def write_html(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+    """The report as one page without scripts or outside resources."""
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Egress report</title>',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<style>{_STYLE}</style><h1>Egress report</h1><p>{html.escape(heading(reading))}</p>",
+    ]
+    for table in tables:
+        titles, rows = _grid(table)
+        keys = len(table.by)
+        failed = [row["errors"] == row["requests"] for row in _rows(table)]
+        head = "".join(f"<th{_class(index < keys)}>{html.escape(title)}" for index, title in enumerate(titles))
+        parts.append(f"<table><caption>by {html.escape(', '.join(table.by))}</caption><tr>{head}")
+        for row, bad in zip(rows, failed, strict=True):
+            cells = "".join(f"<td{_class(index < keys)}>{html.escape(cell)}" for index, cell in enumerate(row))
+            parts.append(f"<tr{' class=e' if bad else ''}>{cells}")
+        parts.append("</table>" + (f"<p>{table.omitted:,} more rows</p>" if table.omitted else ""))
+    out.write("\n".join(parts).encode() + b"\n")
+
+
+def _class(key: bool) -> str:
+    return " class=k" if key else ""
+
+
+_WRITERS: dict[str, Callable[[IO[bytes], Reading, Sequence[Table]], None]] = {
+    "ndjson": write_ndjson,
+    "csv": write_csv_report,
+    "parquet": write_parquet,
+    "markdown": write_markdown,
+    "html": write_html,
+}
