@@ -81,9 +81,10 @@ class _Part:
             return self.shape.backward if backward else self.shape.forward
         wide = _HARD[self.field.kind][1]
         pattern = _BACKWARD.get(self.field.kind, wide) if backward else wide
+        if not self.optional:
+            pattern = pattern.removesuffix("|)") + ")" * pattern.endswith("|)")
         if not self.glued:
             return pattern
-        pattern = pattern.replace("|)", ")")
         return f"{pattern}(?! )" if backward else f"(?<! ){pattern}"
 
 

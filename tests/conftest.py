@@ -1,0 +1,34 @@
+"""Shared fixtures. Expected values in the tests are written by hand, from formats and from input."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from .lab.fixture import lab_logs
+
+__all__ = ["lab_logs"]
+
+# No deadline: other work on the machine must not fail a property. The same examples on every run.
+settings.register_profile("egresslog", deadline=None, derandomize=True)
+settings.load_profile("egresslog")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """Fails a test that hangs: quadratic work on megabytes would take hours, linear work takes seconds."""
+
+    def hang(*_: object) -> None:
+        raise AssertionError("still running after two minutes")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
