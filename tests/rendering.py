@@ -78,7 +78,9 @@ COUNT = st.integers(0, 10**18 - 1)
 
 def records(header: st.SearchStrategy[str] = HEADER) -> st.SearchStrategy[dict[str, object]]:
     """Records as a gateway has them, with client-written values from ``header``."""
-    quiet = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"'), min_size=1, max_size=20)
+    quiet = st.text(
+        st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"'), min_size=1, max_size=20
+    )
     return st.fixed_dictionaries(
         {
             "start_time": st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ADDRESS = re.compile(r"(?:tcp://)?(?:\[([^\]]*)\]|([^:\[\]/]+)):(\d{1,5})", re.ASCII)
-_AUTHORITY = re.compile(r"(.*?)(?::\d*)?\.?", re.DOTALL | re.ASCII)
+_AUTHORITY = re.compile(r"(.*?)\.?(?::\d*)?", re.DOTALL | re.ASCII)
 _CLUSTER = re.compile(r"(?:in|out)bound[^|]*\|[^|]*\|[^|]*\|(.+)", re.DOTALL)
 
 # Envoy writes bytes that are no UTF-8 as they are, and as \u00XX into JSON: one reading for both.

@@ -143,13 +143,14 @@ class Parser:
         """Parses the lines of a chunk."""
         self._begin()
         self._origin = chunk.origin
-        data = chunk.data.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        data = chunk.data.replace(b"\r\n", b"\n")
         lines = data.decode("utf-8", "surrogateescape").split("\n")
+        last = lines.pop()
+        if last:  # a file's last line, without newline
+            lines.append(last.removesuffix("\r"))
         if chunk.broken:
             self._refuse(lines[0], chunk.first, f"{chunk.broken} at byte {len(data)}")
             return self._end([], chunk.first)
-        if not lines[-1]:
-            lines.pop()
         quick: _Quick | None = None
         rows: list[tuple[Any, ...]] = []
         numbers: list[int] = []

@@ -1,0 +1,120 @@
+"""What is shipped: the wheel, built by way of the sdist from a copy of the tree, has all it needs and nothing else."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+LITTER = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__")
+
+
+def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
+    """Standard output of this Python with the arguments; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as a release is: first the sdist, then the wheel from that."""
+    place = tmp_path_factory.mktemp("package")
+    shutil.copytree(ROOT, place / "tree", ignore=LITTER)
+    run("-m", "build", "--outdir", place / "dist", place / "tree", cwd=place)
+    [built] = (place / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def content(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's files and no more."""
+    target = tmp_path_factory.mktemp("installed")
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "install")
+    run(*pip, "--no-deps", "--no-index", "--target", target, wheel, cwd=target)
+    return target
+
+
+def run_installed(installed: Path, *arguments: str) -> str:
+    """Runs with the installed wheel, and with the dependencies of this environment.
+
+    Without site (-S) no .pth file is read, so the editable install of this environment cannot be imported.
+    """
+    paths = dict.fromkeys([str(installed), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    return run("-S", *arguments, cwd=Path("/"), PYTHONPATH=os.pathsep.join(paths), PYTHONSAFEPATH="1")
+
+
+def test_wheel_has_the_whole_catalogue(content: dict[str, bytes]) -> None:
+    """The wheel's egresslog/parsers holds the files of parsers/, all and only those, byte for byte."""
+    shipped = {name: data for name, data in content.items() if name.startswith("egresslog/parsers/")}
+    assert shipped == {
+        f"egresslog/parsers/{path.name}": path.read_bytes() for path in (ROOT / "parsers").glob("*.toml")
+    }
+    assert all(name.endswith(".toml") for name in shipped)
+
+
+def test_wheel_has_all_modules(content: dict[str, bytes]) -> None:
+    """Every module of the package is in the wheel, and the mark that it is typed."""
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "egresslog").rglob("*.py")}
+    assert {name for name in content if name.endswith(".py")} == modules
+    assert "egresslog/py.typed" in content
+
+
+def test_wheel_has_nothing_else(content: dict[str, bytes]) -> None:
+    """Tests, notebooks and sample logs stay out: the wheel holds one package, its metadata and the licence."""
+    first = {name.partition("/")[0] for name in content}
+    assert len(first) == 2
+    assert "egresslog" in first
+    [metadata] = first - {"egresslog"}
+    assert metadata.startswith("egresslog-")
+    assert metadata.endswith(".dist-info")
+    assert content[f"{metadata}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+
+
+def test_wheel_has_the_command(content: dict[str, bytes]) -> None:
+    """Installing the wheel gives the command egresslog, and no other."""
+    [points] = [data for name, data in content.items() if name.endswith(".dist-info/entry_points.txt")]
+    parsed = configparser.ConfigParser()
+    parsed.read_string(points.decode())
+    assert {name: dict(parsed[name]) for name in parsed.sections()} == {
+        "console_scripts": {"egresslog": "egresslog.cli:main"}
+    }
+
+
+def test_installed_package_is_the_one_that_is_imported(installed: Path) -> None:
+    """The next test means the wheel: package and catalogue come from where it was installed, not from the checkout."""
+    code = "import egresslog, egresslog.records.catalogue as it; print(egresslog.__file__); print(it.folder())"
+    package, catalogue = run_installed(installed, "-c", code).splitlines()
+    assert Path(package) == installed / "egresslog/__init__.py"
+    assert Path(catalogue) == installed / "egresslog/parsers"
+
+
+def test_installed_package_finds_its_catalogue(installed: Path) -> None:
+    """`egresslog formats`, installed from the wheel and run elsewhere, lists every format of parsers/."""
+    listed = json.loads(run_installed(installed, "-m", "egresslog", "formats", "-o", "json"))
+    assert sorted(made["name"] for made in listed) == sorted(path.stem for path in (ROOT / "parsers").glob("*.toml"))
