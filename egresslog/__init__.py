@@ -31,7 +31,7 @@ __all__ = [
 
 # pyarrow takes a third of a second to import: `egresslog --help` and shell completion must not pay for it.
 _LAZY = {
-    "Counts": "egresslog.records.parser",
+    "Counts": "egresslog.records.lines",
     "Filter": "egresslog.report.filters",
     "Format": "egresslog.records.format",
     "Log": "egresslog.log",

@@ -5,30 +5,40 @@ Heavy modules are imported inside the commands, so that `--help` and completion 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import egresslog
-from egresslog.errors import EgresslogError, SourceError
+from egresslog.errors import SourceError
+from egresslog.exits import Exit, exit_code, run
+from egresslog.options import (
+    By,
+    Color,
+    Columns,
+    Files,
+    Flags,
+    FormatOption,
+    Host,
+    KeepGoing,
+    Name,
+    Output,
+    OutputFile,
+    RejectsFile,
+    Since,
+    Sort,
+    Source,
+    Status,
+    Top,
+    Until,
+    Upstream,
+)  # fmt: skip
 
 if TYPE_CHECKING:
-    from egresslog.log import Log, Reading
+    from egresslog.log import Log
     from egresslog.show.terminal import Colour
-
-
-class Exit(IntEnum):
-    """What exit codes mean; never dependent on ``-o``."""
-
-    EXPECTED = 0
-    FINDING = 1
-    USAGE = 2
-    UNKNOWN = 3
-    INTERRUPTED = 130
 
 
 app = typer.Typer(
@@ -40,94 +50,19 @@ app = typer.Typer(
 )
 
 
-def exit_code(outcome: BaseException | Reading) -> Exit:
-    """The exit code of an error, or of a reading: an empty log never passes."""
-    if isinstance(outcome, KeyboardInterrupt):
-        return Exit.INTERRUPTED
-    if isinstance(outcome, SourceError):
-        return Exit.UNKNOWN
-    if isinstance(outcome, BaseException):
-        return Exit.USAGE
-    return Exit.EXPECTED if outcome.counts.records else Exit.UNKNOWN
-
-
-def _complete_format(incomplete: str) -> list[str]:
-    from egresslog.records.catalogue import formats
-
-    return [made.name for made in formats() if made.name.startswith(incomplete)]
-
-
-def _complete_columns(incomplete: str) -> list[str]:
-    from egresslog.records.schema import BASE
-
-    done, comma, last = incomplete.rpartition(",")
-    return [done + comma + column.name for column in BASE if column.name.startswith(last)]
-
-
-_RECORD_FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
-_REPORT_FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "parquet")
-_LIST_FORMS = ("table", "json", "yaml")
-
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[FILES]...", help="Files, directories, globs, or - for standard input.", show_default=False
-    ),
-]
-FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME|STRING|FILE.toml",
-        help="The log's format: a name of `egresslog formats`, an Envoy format string, or a TOML file. "
-        "Without it, each line's format is found.",
-        autocompletion=_complete_format,
-    ),
-]
-Output = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FORM", help="Form of the output. Default: table on a terminal."),
-]
-OutputFile = Annotated[
-    str | None, typer.Option("--output-file", metavar="PATH", help="Write there; the suffix tells the form.")
-]
-RejectsFile = Annotated[
-    str | None,
-    typer.Option("--rejects", metavar="PATH", help="Write the lines that could not be read (.ndjson, .csv, .parquet)."),
-]
-KeepGoing = Annotated[
-    bool, typer.Option("--keep-going", help="A file that cannot be read does not make the command fail.")
-]
-Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="Colours: auto, always or never.")]
-Host = Annotated[
-    list[str] | None,
-    typer.Option("--host", metavar="GLOB", help="Only these hosts, such as '*.wikipedia.org'."),
-]
-Status = Annotated[
-    list[str] | None,
-    typer.Option("--status", metavar="CODES", help="Only these response codes: 404, 5xx, 500-503."),
-]
-Flags = Annotated[
-    list[str] | None,
-    typer.Option("--flags", metavar="FLAGS", help="Only with one of these response flags: UF,NR; - for none."),
-]
-Upstream = Annotated[
-    list[str] | None, typer.Option("--upstream", metavar="CIDR", help="Only to these upstream addresses.")
-]
-Source = Annotated[list[str] | None, typer.Option("--source", metavar="CIDR", help="Only from these addresses.")]
-Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Only from then on: RFC 3339, or 5m, 1h30m ago.")
-]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only before then.")]
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"egresslog {egresslog.__version__}\n")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
-    if version:
-        sys.stdout.write(f"egresslog {egresslog.__version__}\n")
-        raise typer.Exit
+    """Options of all commands; ``version`` is answered by its callback."""
 
 
 @app.command()
@@ -136,15 +71,7 @@ def parse(
     format: FormatOption = None,  # noqa: A002
     output: Output = None,
     output_file: OutputFile = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="NAMES",
-            help="Only these columns, joined by commas.",
-            autocompletion=_complete_columns,
-        ),
-    ] = None,
+    columns: Columns = None,
     rejects: RejectsFile = None,
     keep_going: KeepGoing = False,
     host: Host = None,
@@ -167,7 +94,7 @@ def parse(
         from egresslog.show import output as out
         from egresslog.show import records
 
-        form = out.choose(output, output_file, piped="ndjson", known=_RECORD_FORMS)
+        form = out.choose(output, output_file, piped="ndjson", known=records.FORMS)
         wanted = [name.strip() for name in columns.split(",")] if columns else None
         if wanted and len(set(wanted)) < len(wanted):
             raise UsageError(f"a column twice in {columns!r}")
@@ -186,30 +113,15 @@ def parse(
 
         return _read(log, write, rejects, color, with_heading=True)
 
-    _run(work, color)
+    run(work, color)
 
 
 @app.command()
 def report(
     files: Files = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--by",
-            metavar="COLUMNS",
-            help="Group by: host, status, time:5m,host, any column. Repeat for more "
-            "tables. Default: host, status, upstream_ip.",
-            autocompletion=_complete_columns,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option("--top", metavar="N", help="At most N rows per table, 0 for all. Default: 20 in a table."),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option("--sort", metavar="COLUMN", help="Sort by a column of the report; :asc or :desc may follow."),
-    ] = None,
+    by: By = None,
+    top: Top = None,
+    sort: Sort = None,
     format: FormatOption = None,  # noqa: A002
     output: Output = None,
     output_file: OutputFile = None,
@@ -238,7 +150,7 @@ def report(
         from egresslog.show import output as out
         from egresslog.show import reports
 
-        form = out.choose(output, output_file, piped="json", known=_REPORT_FORMS)
+        form = out.choose(output, output_file, piped="json", known=reports.FORMS)
         for_people = form in {"table", "wide"}
         limit = _ROWS if top is None and for_people else top
         log = _log(
@@ -264,20 +176,12 @@ def report(
 
         return _read(log, write, rejects, color, with_heading=not for_people or output_file is not None)
 
-    _run(work, color)
+    run(work, color)
 
 
 @app.command()
 def formats(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME]",
-            help="A format's name or TOML file.",
-            autocompletion=_complete_format,
-            show_default=False,
-        ),
-    ] = None,
+    name: Name = None,
     output: Output = None,
     color: Color = "auto",
 ) -> None:
@@ -291,7 +195,7 @@ def formats(
         from egresslog.show import catalogue as show
         from egresslog.show import output as out
 
-        form = out.choose(output or "table", None, piped="table", known=_LIST_FORMS)
+        form = out.choose(output or "table", None, piped="table", known=show.FORMS)
         with out.opened(None) as stream:
             if name is None:
                 show.write_listing(stream, catalogue.formats(), form, _terminal(None, color))
@@ -299,7 +203,7 @@ def formats(
                 show.write_details(stream, catalogue.resolve(name).all[0], form, _terminal(None, color))
         return Exit.EXPECTED
 
-    _run(work, color)
+    run(work, color)
 
 
 _ROWS = 20
@@ -373,24 +277,6 @@ def _read(log: Log, write: Callable[[], None], rejects: str | None, color: str, 
             )
     notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading)
     return exit_code(failed) if failed else exit_code(log.reading)
-
-
-def _run(work: Callable[[], Exit], color: str) -> None:
-    """Runs a command: errors become messages and exit codes, never tracebacks."""
-    try:
-        code = work()
-    except BrokenPipeError:
-        # `| head` has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.EXPECTED
-    except KeyboardInterrupt as interrupt:
-        code = exit_code(interrupt)
-    except EgresslogError as error:
-        from egresslog.show import notes
-
-        notes.write_error(color, str(error))
-        code = exit_code(error)
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.errors import SourceError, UsageError
+from egresslog.reading import Reading, Rejects, Table
 from egresslog.records.catalogue import resolve
 from egresslog.records.format import Format
-from egresslog.records.parser import REJECTS, Counts, Parsed, Parser, Reject
+from egresslog.records.lines import REJECTS, Counts, Parsed
+from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, PRECISION
 from egresslog.report import keys as grouping
 from egresslog.report.filters import Filter
-from egresslog.report.summary import ordered, summarise
 from egresslog.sources import files
 from egresslog.store import stored
 
@@ -27,97 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-
-_REJECTS_HELD = 10_000  # in memory; more go to a temporary file
-
-
-@dataclass
-class Table:
-    """One table of a report: its rows as Arrow, and how many rows and requests ``top`` cut off."""
-
-    by: tuple[str, ...]
-    rows: pa.Table
-    omitted: int = 0
-    omitted_requests: int = 0
-
-
-@dataclass
-class Reading:
-    """What one pass over the sources found, complete when the pass is.
-
-    Attributes:
-        counts: of lines, before any filter.
-        selected: records that passed the filter.
-        window: first and last start_time of all records, as Arrow scalars, or None.
-        formats: records per format.
-        envelopes: lines per envelope.
-        unknown_keys: JSON keys that no column keeps, with how often they came.
-        errors: what could not be read.
-        notes: what was left out on purpose.
-    """
-
-    counts: Counts = field(default_factory=Counts)
-    selected: int = 0
-    window: tuple[pa.TimestampScalar, pa.TimestampScalar] | None = None
-    formats: Counter[str] = field(default_factory=Counter)
-    envelopes: Counter[str] = field(default_factory=Counter)
-    unknown_keys: Counter[str] = field(default_factory=Counter)
-    errors: list[SourceError] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
-    sources: int = 0
-    complete: bool = False
-
-    def add(self, parsed: Parsed) -> None:
-        """Counts a parsed chunk."""
-        self.counts += parsed.counts
-        self.formats += parsed.formats
-        self.envelopes += parsed.envelopes
-        self.unknown_keys += parsed.unknown_keys
-        if len(parsed.batch):
-            ends = pc.min_max(parsed.batch["start_time"])
-            first, last = ends["min"], ends["max"]
-            if not first.is_valid:
-                return
-            if self.window:
-                first = min(first, self.window[0], key=lambda scalar: scalar.value)
-                last = max(last, self.window[1], key=lambda scalar: scalar.value)
-            self.window = (first, last)
-
-
-class _Rejects:
-    """Rejected lines, in memory while they are few and in a temporary file when they are not."""
-
-    def __init__(self) -> None:
-        self._held: list[Reject] = []
-        self._file: Any = None
-        self._writer: pa.RecordBatchWriter | None = None
-
-    def extend(self, rejects: Sequence[Reject]) -> None:
-        self._held.extend(rejects)
-        if len(self._held) > _REJECTS_HELD:
-            if self._writer is None:
-                self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
-                self._writer = pa.ipc.new_stream(self._file, REJECTS)
-            self._writer.write_batch(_reject_batch(self._held))
-            self._held = []
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        if self._writer is not None:
-            self._file.flush()
-            position = self._file.tell()
-            self._file.seek(0)
-            reader = pa.ipc.open_stream(pa.PythonFile(self._file, mode="r"))
-            while self._file.tell() < position:
-                yield reader.read_next_batch()
-            self._file.seek(position)
-        yield _reject_batch(self._held)
-
-
-def _reject_batch(rejects: Sequence[Reject]) -> pa.RecordBatch:
-    columns: list[Sequence[Any]] = list(zip(*rejects, strict=True)) or [() for _ in REJECTS]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS
-    )
 
 
 class Log:
@@ -153,7 +60,7 @@ class Log:
         self.keep_going = keep_going
         self.progress = progress
         self._reading = Reading()
-        self._rejects = _Rejects()
+        self._rejects = Rejects()
         self._read_stdin = False
 
     @property
@@ -174,7 +81,7 @@ class Log:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
         """
         self._reading = reading = Reading(notes=self._found.notes, errors=list(self._found.errors))
-        self._rejects = rejects = _Rejects()
+        self._rejects = rejects = Rejects()
         for source in self._found.sources:
             if source.origin == files.STDIN:
                 if self._read_stdin:
@@ -258,6 +165,8 @@ class Log:
             SourceError: as ``batches``; with the tables of what could be read in its ``tables``.
         """
         import narwhals as nw  # noqa: PLC0415
+
+        from egresslog.report.summary import ordered, summarise  # noqa: PLC0415
 
         names = [name for name in self._schema.names if name != PRECISION]
         wanted = [grouping.parse(text, names) for text in by]

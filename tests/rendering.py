@@ -68,6 +68,7 @@ def _absent_or(values: st.SearchStrategy[str]) -> st.SearchStrategy[str | None]:
 HEADER = st.text(
     st.characters(codec="utf-8", categories=None, exclude_categories=["Cs", "Cc"]) | st.just("\t"), max_size=30
 )
+YEARS = datetime(1900, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001  (hypothesis wants them naive)
 _TOKEN = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='"'), min_size=1, max_size=30)
 _PORT = st.integers(0, 65535)
 ADDRESS = st.builds("{}:{}".format, st.ip_addresses(v=4), _PORT) | st.builds(
@@ -83,7 +84,7 @@ def records(header: st.SearchStrategy[str] = HEADER) -> st.SearchStrategy[dict[s
     )
     return st.fixed_dictionaries(
         {
-            "start_time": st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(
+            "start_time": st.datetimes(*YEARS, timezones=st.just(UTC)).map(
                 lambda when: when.replace(microsecond=when.microsecond // 1000 * 1000)
             ),
             "method": st.none() | st.sampled_from(["GET", "POST", "CONNECT", "M-SEARCH", "PROPFIND"]),

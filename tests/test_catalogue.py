@@ -11,7 +11,8 @@ import pytest
 from egresslog import CatalogueError, Format, FormatError, LineError, formats
 from egresslog.records.catalogue import Formats, named, resolve
 from egresslog.records.format import Sample
-from egresslog.records.parser import Chunk, Parser
+from egresslog.records.lines import Chunk
+from egresslog.records.parser import Parser
 
 ALL = formats()
 SAMPLES = [pytest.param(made, sample, id=f"{made.name}: {sample.about}") for made in ALL for sample in made.samples]

@@ -6,7 +6,8 @@ from typing import Any
 
 from egresslog import formats
 from egresslog.records.catalogue import Formats
-from egresslog.records.parser import Chunk, Parsed, Parser
+from egresslog.records.lines import Chunk, Parsed
+from egresslog.records.parser import Parser
 
 from .lab.lab import LabLogs
 from .lab.scenarios import SCENARIOS

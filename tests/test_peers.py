@@ -6,7 +6,8 @@ import pytest
 
 from egresslog import formats, read
 from egresslog.records.catalogue import Formats
-from egresslog.records.parser import Chunk, Parser
+from egresslog.records.lines import Chunk
+from egresslog.records.parser import Parser
 
 T = "[2024-05-01T10:17:14.118Z]"
 REQUEST = '200 - via_upstream - "-" 0 240 8 7 "10.244.1.15" "curl/8.4" "fca94cae-0c1f-4a9b-8a0a-5a4d5b0a7f11"'

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from egresslog import Format, FormatError, LineError, formats
 from egresslog.records.catalogue import Formats
-from egresslog.records.parser import Chunk, Parser
+from egresslog.records.lines import Chunk
+from egresslog.records.parser import Parser
 
 from .rendering import CLIENT, HEADER, OPERATORS, TAIL, records, render
 
@@ -96,7 +97,7 @@ def line(**values: str) -> str:
     return render(DEFAULT.source, made | values)
 
 
-FORGED = 'x" "00000000-dead-beef-0000-000000000000" "evil.example.com" "6.6.6.6:80" outbound|443||evil.example.com 1.1.1.1:1 2.2.2.2:2 3.3.3.3:3 evil.example.com -'  # noqa: E501
+FORGED = 'x" "00000000-dead-beef-0000-000000000000" "evil.example.com" "6.6.6.6:80" outbound|443||evil.example.com 1.1.1.1:1 2.2.2.2:2 3.3.3.3:3 evil.example.com -'
 
 
 def test_forged_user_agent_is_ambiguous_and_the_tail_true() -> None:

@@ -15,6 +15,7 @@ from egresslog.errors import UsageError
 from egresslog.report.keys import ERROR, Key
 
 PERCENTILES = {"duration_p50": 0.50, "duration_p90": 0.90, "duration_p99": 0.99}
+_PLACES = 6  # what lies beyond is noise of floating point
 MEASURES = (
     "requests",
     "share",
@@ -71,10 +72,10 @@ def summarise(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.L
     for name, part in PERCENTILES.items():
         rank = (nw.col("size") - 1) * part
         low, high = nw.col(f"{name}_low"), nw.col(f"{name}_high")
-        percentiles.append((low + (high - low) * (rank - rank.floor())).alias(name))
+        percentiles.append((low + (high - low) * (rank - rank.floor())).round(_PLACES).alias(name))
     return summed.with_columns(
         *percentiles,
-        (nw.col("requests") / max(total, 1)).alias("share"),
+        (nw.col("requests") / max(total, 1)).round(_PLACES).alias("share"),
         *(nw.col(column).alias(key.name) for column, key in zip(by, keys, strict=True)),
     ).select(*(key.name for key in keys), *MEASURES)
 

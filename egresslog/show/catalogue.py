@@ -13,6 +13,8 @@ from egresslog.show.output import write_document
 from egresslog.show.terminal import Colour, Terminal
 from egresslog.show.values import safe
 
+FORMS = ("table", "json", "yaml")
+
 
 def listing(formats: Sequence[Format]) -> list[dict[str, Any]]:
     """What `formats` lists."""

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from egresslog.log import Log
-from egresslog.records.parser import REJECTS
+from egresslog.records.lines import REJECTS
 from egresslog.records.schema import ERA, PRECISION
 from egresslog.show.terminal import Colour, Terminal
 from egresslog.show.values import plain, safe_column, time_texts

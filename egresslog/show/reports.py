@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from rich.text import Text
 
-from egresslog.log import Reading, Table
+from egresslog.reading import Reading, Table
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import Colour, Terminal, code_style
@@ -76,8 +76,6 @@ def _rows(table: Table) -> list[dict[str, Any]]:
         if pa.types.is_timestamp(column.type):
             numbers = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()
             columns[name] = [None if value is None else rfc3339(value) for value in numbers]
-        elif pa.types.is_floating(column.type):
-            columns[name] = [None if value is None else round(value, 6) for value in column.to_pylist()]
         else:
             columns[name] = column.to_pylist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

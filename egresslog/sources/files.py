@@ -24,7 +24,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from egresslog.errors import SourceError
-from egresslog.records.parser import MAX_LINE, Chunk
+from egresslog.records.lines import MAX_LINE, Chunk
 
 BLOCK = 1024 * 1024
 STDIN = "-"

@@ -1,0 +1,111 @@
+"""The options that commands share: names are kubectl's, Envoy's and Istio's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Names of the catalogue."""
+    from egresslog.records.catalogue import formats  # noqa: PLC0415
+
+    return [made.name for made in formats() if made.name.startswith(incomplete)]
+
+
+def complete_columns(incomplete: str) -> list[str]:
+    """Columns, also behind a comma."""
+    from egresslog.records.schema import BASE  # noqa: PLC0415
+
+    done, comma, last = incomplete.rpartition(",")
+    return [done + comma + column.name for column in BASE if column.name.startswith(last)]
+
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILES]...", help="Files, directories, globs, or - for standard input.", show_default=False
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME|STRING|FILE.toml",
+        help="The log's format: a name of `egresslog formats`, an Envoy format string, or a TOML file. "
+        "Without it, each line's format is found.",
+        autocompletion=complete_format,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FORM", help="Form of the output. Default: table on a terminal."),
+]
+OutputFile = Annotated[
+    str | None, typer.Option("--output-file", metavar="PATH", help="Write there; the suffix tells the form.")
+]
+RejectsFile = Annotated[
+    str | None,
+    typer.Option("--rejects", metavar="PATH", help="Write the lines that could not be read (.ndjson, .csv, .parquet)."),
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="A file that cannot be read does not make the command fail.")
+]
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="Colours: auto, always or never.")]
+Host = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="GLOB", help="Only these hosts, such as '*.wikipedia.org'."),
+]
+Status = Annotated[
+    list[str] | None,
+    typer.Option("--status", metavar="CODES", help="Only these response codes: 404, 5xx, 500-503."),
+]
+Flags = Annotated[
+    list[str] | None,
+    typer.Option("--flags", metavar="FLAGS", help="Only with one of these response flags: UF,NR; - for none."),
+]
+Upstream = Annotated[
+    list[str] | None, typer.Option("--upstream", metavar="CIDR", help="Only to these upstream addresses.")
+]
+Source = Annotated[list[str] | None, typer.Option("--source", metavar="CIDR", help="Only from these addresses.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only from then on: RFC 3339, or 5m, 1h30m ago.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only before then.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar="COLUMNS",
+        help="Group by: host, status, time:5m,host, any column. Repeat for more "
+        "tables. Default: host, status, upstream_ip.",
+        autocompletion=complete_columns,
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", metavar="N", help="At most N rows per table, 0 for all. Default: 20 in a table."),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", metavar="COLUMN", help="Sort by a column of the report; :asc or :desc may follow."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAMES",
+        help="Only these columns, joined by commas.",
+        autocompletion=complete_columns,
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[NAME]",
+        help="A format's name or TOML file.",
+        autocompletion=complete_format,
+        show_default=False,
+    ),
+]

@@ -1,0 +1,136 @@
+"""The fields of a text format as they can be matched: hard ones, whose end shows, free ones, and the strict pattern."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from egresslog.records import times
+from egresslog.records.schema import Field, Kind, custom_column
+from egresslog.records.template import Template
+
+# Hard kinds: the pattern in a strict line, in a wide one, and the characters it may hold. Those without a pattern in
+# _BACKWARD read the same backwards. 18 digits are what surely fits 64 bits.
+_WORD = r'[^ \t"]'
+_METHOD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
+_FLAGS = r"[-\w,]"
+_HARD = {
+    Kind.NUMBER: (r"-?\d{1,18}", r"(?:-?\d{1,18}|-|)", r"[-\d]"),
+    Kind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
+    Kind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
+    Kind.METHOD: (rf"{_METHOD}+", rf"{_METHOD}*", _METHOD),
+    Kind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
+    Kind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
+    # The details may quote the names in the outside server's certificate.
+    Kind.DETAIL: (rf"{_WORD}+", r"[^ \t]*", r"[^ \t]"),
+    # So may a failure reason; but with `" "` inside, Istio 1.1's one quoted value would swallow the two of 1.2.
+    Kind.QUOTED: (r'[^"]+', r'(?:[^"]|"(?! ))*', r'[^"]'),
+}
+_BACKWARD = {
+    Kind.NUMBER: r"(?:\d{1,18}-?|-|)",
+    Kind.PROTOCOL: r"(?:(?:\d\.)?\d/PTTH|-|)",
+    Kind.QUOTED: r'(?:[^"]|(?<! )")*',
+}
+_FREE = {"REQUESTED_SERVER_NAME", "ROUTE_NAME"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One field, and how it is matched here."""
+
+    field: Field
+    hard: bool
+    optional: bool  # may print nothing at all (omitEmptyValues)
+    glued: bool  # stands right behind free text, without a blank (Istio 1.0's protocol)
+    shape: times.Shape | None
+
+    @property
+    def label(self) -> str:
+        """The column's name."""
+        return self.field.column.name
+
+    def wide(self, backward: bool) -> str:
+        """The pattern in an anchor (hard parts only)."""
+        if self.shape:
+            return self.shape.backward if backward else self.shape.forward
+        wide = _HARD[self.field.kind][1]
+        pattern = _BACKWARD.get(self.field.kind, wide) if backward else wide
+        if not self.optional:
+            pattern = pattern.removesuffix("|)") + ")" * pattern.endswith("|)")
+        if not self.glued:
+            return pattern
+        return f"{pattern}(?! )" if backward else f"(?<! ){pattern}"
+
+
+def parts_of(template: Template) -> tuple[Part, ...]:
+    """Decides for each field whether it is hard: its neighbours show where it begins and ends."""
+    parts = []
+    last = len(template.fields) - 1
+    for index, field in enumerate(template.fields):
+        before, after = template.literals[index], template.literals[index + 1]
+        kind, shape, hard = field.kind, None, False
+        if kind is Kind.TIME:
+            shape = times.shape(field.argument)
+            if shape is None:  # a directive no date can be made of: keep the text
+                kind = Kind.TEXT
+            hard = shape is not None
+        elif kind is Kind.TEXT and index == last and field.operator == "REQUESTED_SERVER_NAME" and not after:
+            # At the end of a line a free SNI would swallow the tail of a longer format.
+            kind = Kind.TOKEN
+        elif kind is Kind.TEXT and field.named and not field.client and before[-1:] == after[:1] == '"':
+            kind = field.kind if field.operator in _FREE else Kind.QUOTED
+        delimited = bool(before or not index) and bool(after or index == last)
+        if kind in _HARD:
+            alphabet = re.compile(_HARD[kind][2], re.ASCII)
+            hard = not (alphabet.match(before[-1:]) or alphabet.match(after[:1]))
+            # `HTTP/1.1` glued to the path (Istio 1.0) ends it as surely as a blank would.
+            hard &= delimited or (kind is Kind.PROTOCOL and bool(after))
+        if kind is not field.kind:
+            column = custom_column(f"{field.column.name}_text", kind) if field.kind is Kind.TIME else field.column
+            field = replace(field, kind=kind, column=column)  # noqa: PLW2901
+        parts.append(Part(field, hard, delimited and not field.always, hard and bool(index) and not before, shape))
+    return tuple(parts)
+
+
+def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tuple[int, ...]) -> str | None:
+    """The quick pattern, one group for each part of ``kept``; None where it could not promise a unique split."""
+    separators: dict[int, str] = {}
+    segment: list[int] = []
+    for index in range(len(parts)):
+        if index and '"' in literals[index]:
+            segment = []
+        segment.append(index)
+        soft = [at for at in segment if not parts[at].hard]
+        if len(soft) < 2:  # noqa: PLR2004
+            continue
+        hard = [re.compile(_HARD[parts[at].field.kind][2]) for at in segment if parts[at].hard and not parts[at].shape]
+        shared = set.intersection(*(set(literals[at]) for at in segment[1:]))
+        usable = [char for char in sorted(shared) if not (char.isalnum() or char in ".:-+/")]
+        usable = [char for char in usable if not any(alphabet.match(char) for alphabet in hard)]
+        if not usable:
+            return None
+        separators |= dict.fromkeys(soft, usable[0])
+    pattern = re.escape(literals[0])
+    for index, part in enumerate(parts):
+        value = _strict_field(part, separators.get(index, ""))
+        pattern += value if index in kept else re.sub(r"\((?!\?)", "(?:", value)
+        pattern += re.escape(literals[index + 1])
+    return pattern + r"\Z"
+
+
+def _strict_field(part: Part, separator: str) -> str:
+    """One group; a value that is absent (`-`, or nothing) leaves it unset."""
+    if part.shape:
+        return f"({part.shape.forward})"
+    nothing = "|" if part.optional else ""
+    if not part.hard:
+        free = rf'[^"{re.escape(separator)}]*'
+        if part.field.kind is Kind.NUMBER:
+            free = r"-?\d{1,18}"
+        elif part.field.kind is Kind.LENIENT:
+            return rf"(?:(\d{{1,18}})|{free})"
+        return f"(?:-|({free}))"
+    if part.field.kind is Kind.LENIENT:
+        return rf"(?:(\d{{1,18}})|{_WORD}*)"
+    glue = "(?<! )" if part.glued else ""
+    return f"{glue}(?:-|({_HARD[part.field.kind][0]}){nothing})"

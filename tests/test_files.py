@@ -1,0 +1,230 @@
+"""Sources: files, directories, globs and standard input, however packed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from egresslog import SourceError, read
+from egresslog.sources import files
+
+from .test_parser import JSON, SEED, TEXT
+
+LINES = (TEXT + "\n" + SEED + "\n" + JSON + "\n").encode()
+
+
+def zstd(data: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as out:
+        out.write(data)
+    return sink.getvalue().to_pybytes()
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstd,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "utf-8 with BOM": lambda data: b"\xef\xbb\xbf" + data,
+    "utf-16 of PowerShell": lambda data: data.replace(b"\n", b"\r\n").decode().encode("utf-16"),
+    "utf-16 big-endian": lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
+}
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_content_tells_how_a_file_is_packed(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """The name does not matter: rotated logs are renamed at will."""
+    path = tmp_path / "gateway.log.1"
+    path.write_bytes(pack(LINES))
+    assert read(path).to_arrow()["host"].to_pylist() == ["edition.cnn.com"] * 3
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd", "bz2", "xz"])
+def test_packed_files_may_be_joined(name: str, tmp_path: Path) -> None:
+    """`cat a.gz b.gz` is a valid file; both halves are read."""
+    path = tmp_path / "joined"
+    path.write_bytes(PACKERS[name](LINES) + PACKERS[name](LINES))
+    assert read(path).counts.records == 6
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd", "bz2", "xz"])
+def test_damaged_file_says_what_was_read(name: str, tmp_path: Path) -> None:
+    """A file that breaks off is an error that names it; whole lines before are records, the broken one a reject."""
+    lines = b"".join(LINES.replace(b"curl/8.4", os.urandom(300).hex().encode()) for _ in range(3000))
+    path = tmp_path / "broken.gz"
+    packed = PACKERS[name](lines)
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(SourceError, match=r"broken\.gz: the compressed data is damaged or ends early; \d+ whole lines"):
+        read(path).to_arrow()
+    log = read(path, keep_going=True)
+    counts = log.counts
+    assert counts.records + counts.rejected == counts.total
+    assert [str(error).partition(";")[0] for error in log.reading.errors] == [
+        f"{path}: the compressed data is damaged or ends early"
+    ]
+    if counts.rejected:
+        assert "the file breaks off in this line, at byte" in log.rejects["reason"][0]
+
+
+def test_unreadable_files_do_not_stop_the_others(tmp_path: Path) -> None:
+    """Every file is read; then the error names those that could not be."""
+    (tmp_path / "a.log").write_bytes(LINES)
+    (tmp_path / "b.log").write_bytes(LINES)
+    paths = [tmp_path / "a.log", tmp_path / "none.log", tmp_path / "b.log"]
+    seen: list[int] = []
+    with pytest.raises(SourceError, match=r"none\.log: no such file"):
+        seen.extend(len(batch) for batch in read(paths).batches())
+    assert sum(seen) == 6
+    assert read(paths, keep_going=True).counts.records == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("archive.zip", "is a zip archive: unpack it first"),
+        ("archive.tar", "is a tar archive: unpack it first"),
+        ("archive.tar.gz", "is a tar archive: unpack it first"),
+        ("table.parquet", "is a Parquet file, not a log"),
+        ("empty", "no file in this directory"),
+        ("*.none", "no file matches"),
+    ],
+)
+def test_what_is_no_log_is_an_error_with_the_way_out(name: str, reason: str, tmp_path: Path) -> None:
+    """Archives and other things that are no logs are named as what they are."""
+    (tmp_path / "log").write_bytes(LINES)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "table.parquet").write_bytes(b"PAR1....")
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as packed:
+        packed.write(tmp_path / "log", "log")
+    for mode, tar in (("w", "archive.tar"), ("w:gz", "archive.tar.gz")):
+        with tarfile.open(tmp_path / tar, mode) as packed_tar:  # type: ignore[call-overload]
+            packed_tar.add(tmp_path / "log", "log")
+    with pytest.raises(SourceError) as caught:
+        read(tmp_path / name).to_arrow()
+    assert caught.value.reason == reason
+
+
+def test_directory_is_all_its_files_in_natural_order(tmp_path: Path) -> None:
+    """Below a directory everything is read, 2 before 10, hidden files left out."""
+    (tmp_path / "deep").mkdir()
+    for name in ("0.log.10", "0.log.2", "deep/0.log", ".hidden"):
+        (tmp_path / name).write_text(SEED + "\n")
+    origins = read(tmp_path).to_arrow()["origin"].to_pylist()
+    assert origins == [str(tmp_path / name) for name in ("0.log.2", "0.log.10", "deep/0.log")]
+
+
+def test_globs_and_names_with_brackets(tmp_path: Path) -> None:
+    """A glob is expanded; a file whose name looks like one is read as it is."""
+    for name in ("a1.log", "a2.log", "b[1].log"):
+        (tmp_path / name).write_text(SEED + "\n")
+    assert read(str(tmp_path / "a*.log")).counts.records == 2
+    assert read(str(tmp_path / "**" / "*.log")).counts.records == 3
+    assert read(str(tmp_path / "b[1].log")).counts.records == 1
+
+
+def test_the_same_file_is_read_once(tmp_path: Path) -> None:
+    """/var/log/containers links to /var/log/pods: nothing is counted twice, and it is said."""
+    (tmp_path / "0.log").write_text(SEED + "\n")
+    (tmp_path / "link.log").symlink_to(tmp_path / "0.log")
+    log = read([tmp_path / "0.log", tmp_path])
+    assert log.counts.records == 1
+    assert len(log.reading.notes) == 2
+    assert log.reading.notes[1] == f"{tmp_path / 'link.log'}: the same as {tmp_path / '0.log'}, read once"
+
+
+def test_lines_are_not_split_at_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of any size give the same lines and line numbers."""
+    path = tmp_path / "x.log"
+    path.write_bytes(LINES * 20)
+    whole = read(path).to_arrow()
+    for size in (1, 7, 100, 1000):
+        monkeypatch.setattr(files, "BLOCK", size)
+        assert read(path).to_arrow().equals(whole)
+
+
+def test_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line beyond the limit is one reject, and the next line is read."""
+    monkeypatch.setattr(files, "MAX_LINE", 5000)
+    monkeypatch.setattr(files, "BLOCK", 1000)
+    path = tmp_path / "long.log"
+    path.write_bytes(b"x" * 100_000 + b"\n" + LINES)
+    log = read(path)
+    assert (log.counts.records, log.counts.rejected) == (3, 1)
+    assert log.rejects["reason"][0] == "longer than 5000 bytes, not read further, at byte 5000"
+    assert len(log.rejects["line"][0]) == 5000
+    assert log.to_arrow()["line_number"].to_pylist() == [2, 3, 4]
+
+
+def test_a_pipe_and_standard_input(tmp_path: Path) -> None:
+    """Process substitution and `-` are read like files; packed standard input, too."""
+    command = [sys.executable, "-m", "egresslog", "parse", "--columns", "host", "-"]
+    for data in (LINES, gzip.compress(LINES)):
+        done = subprocess.run(command, input=data, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (0, b'{"host": "edition.cnn.com"}\n' * 3)
+    (tmp_path / "x.log").write_bytes(LINES)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m egresslog parse --columns line_number <(cat {tmp_path}/x.log)"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout == b'{"line_number": 1}\n{"line_number": 2}\n{"line_number": 3}\n'
+
+
+def test_standard_input_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for a second time, standard input is an error and not an empty log."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(LINES)))
+    log = read("-")
+    assert log.to_arrow().num_rows == 3
+    assert log.counts.records == 3
+    with pytest.raises(SourceError, match="standard input was read already; save it to a file"):
+        log.to_arrow()
+
+
+def test_many_rejects_are_all_kept(tmp_path: Path) -> None:
+    """Rejects beyond what is held in memory come back complete and in order."""
+    path = tmp_path / "x.log"
+    path.write_bytes(b"".join(b"[2024-05-01T10:17:14.118Z] %d\n" % number for number in range(25_000)))
+    log = read(path)
+    assert log.rejects["line_number"].tolist() == list(range(1, 25_001))
+    assert log.rejects["line"].tolist()[-1] == "[2024-05-01T10:17:14.118Z] 24999"
+
+
+def test_progress_counts_stored_bytes(tmp_path: Path) -> None:
+    """Progress adds up to the file's size, packed or not."""
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(LINES * 1000))
+    told: list[int] = []
+    log = read(path, progress=told.append)
+    assert log.counts.records == 3000
+    assert sum(told) == log.size == path.stat().st_size
+
+
+def test_no_permission() -> None:
+    """A file one may not read is an error that says so (CI is root, who may: somebody else reads here)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.log"
+        path.write_bytes(LINES)
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        me = os.geteuid()
+        if me == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(SourceError, match="permission denied"):
+                read(path).to_arrow()
+        finally:
+            os.seteuid(me)
