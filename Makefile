@@ -4,7 +4,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test docs notebook clean
+.PHONY: help demo test docs bench notebook clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: .venv/.dev  ## install with all that development needs; check style and ty
 
 docs: .venv/.dev  ## write the output of commands into README.md
 	$(BIN)/cog -r README.md
+
+bench: .venv/.dev  ## lines per second and memory, against a plain regular expression
+	$(BIN)/python -m tests.benchmark
 
 notebook: .venv/.notebook  ## install with JupyterLab, and open it in notebooks/
 	cd notebooks && ../$(BIN)/jupyter lab

@@ -296,8 +296,7 @@ def test_terminal_gets_a_table_with_colours(logs: Path) -> None:
 def test_long_read_shows_progress(logs: Path) -> None:
     """A long read shows a bar on the terminal, and clears it."""
     with Path("big.log").open("w") as out:
-        for _ in range(150):
-            out.write(f"{TEXT}\n" * 1000)
+        out.writelines(f"{TEXT}\n" * 1000 for _ in range(150))
     seen, code = terminal("report", "big.log")
     assert code == 0
     assert "reading" in seen

@@ -11,7 +11,7 @@ from rich.text import Text
 from egresslog.log import Log
 from egresslog.show.reports import heading
 from egresslog.show.terminal import errors
-from egresslog.show.values import safe
+from egresslog.show.values import plural, safe
 
 _EXAMPLES = 3
 
@@ -20,14 +20,15 @@ def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading
     """Says what the last reading of ``log`` found; problems come last, where they are seen."""
     reading, console = log.reading, errors(colour)
     if with_heading:
-        files = f"{reading.sources:,} file{'' if reading.sources == 1 else 's'}"
-        console.print(Text(f"{files}: {heading(reading)}"))
+        console.print(Text(f"{plural(reading.sources, 'file')}: {heading(reading)}"))
     if reading.formats:
         found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
         around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common())
         console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
     if log.where:
-        console.print(Text(f"{reading.selected:,} of {reading.counts.records:,} records pass the filter", style="dim"))
+        console.print(
+            Text(f"{reading.selected:,} of {plural(reading.counts.records, 'record')} pass the filter", style="dim")
+        )
     for note in reading.notes:
         console.print(Text(f"note: {safe(note)}", style="dim"))
     if reading.unknown_keys:
@@ -36,7 +37,7 @@ def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading
     if reading.counts.ambiguous:
         console.print(
             _warning(
-                f"{reading.counts.ambiguous:,} records are ambiguous: a quote in a header, maybe forged;"
+                f"{plural(reading.counts.ambiguous, 'ambiguous record')}: a quote in a header, maybe forged;"
                 " what cannot be told is left empty"
             )
         )
@@ -49,7 +50,7 @@ def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading
 def _write_rejects(console: Console, log: Log, path: str | None) -> None:
     count = log.reading.counts.rejected
     where = f"all in {safe(path)}" if path else "--rejects PATH writes them all"
-    console.print(_warning(f"{count:,} line{'' if count == 1 else 's'} could not be read ({where}):"))
+    console.print(_warning(f"{plural(count, 'line')} could not be read ({where}):"))
     for origin, number, reason in itertools.islice(_rejects(log), _EXAMPLES):
         console.print(Text(f"  {safe(origin)}:{number}: {safe(reason)}"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from json.encoder import encode_basestring_ascii
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -91,20 +91,26 @@ class Json:
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes an object per record."""
         names = [name for name in self._columns if name not in self._optional or batch[name].null_count < len(batch)]
-        columns = [_encoded(values) for values in plain(batch, names)]
+        columns = [_encoded(batch, name) for name in names]
         keys = [encode_basestring_ascii(name) + ": " for name in names]
-        spare = [index for index, name in enumerate(names) if name in self._optional]
-        lines = []
-        for row in zip(*columns, strict=True):
-            fields = [key + value for key, value in zip(keys, row, strict=True)]
-            if spare:
-                fields = [text for index, text in enumerate(fields) if index not in spare or row[index] != "null"]
-            lines.append("{" + ", ".join(fields) + "}")
+        rows = zip(*columns, strict=True)
+        if self._optional & set(names):
+            lines = ["{" + ", ".join(self._shown(names, keys, row)) + "}" for row in rows]
+        else:
+            pattern = "{" + ", ".join(key.replace("%", "%%") + "%s" for key in keys) + "}"
+            lines = [pattern % row for row in rows]
         comma, end = (",\n", "") if self._array else ("\n", "\n")
         start = ("[\n" if self._first else ",\n") if self._array else ""
-        text = start + comma.join(lines) + end
         self._first = False
-        self._out.write(text.encode("ascii"))
+        self._out.write((start + comma.join(lines) + end).encode("ascii"))
+
+    def _shown(self, names: Sequence[str], keys: Sequence[str], row: Sequence[str]) -> list[str]:
+        """The fields of a record, without optional ones that it does not have."""
+        return [
+            key + value
+            for name, key, value in zip(names, keys, row, strict=True)
+            if value != "null" or name not in self._optional
+        ]
 
     def close(self) -> None:
         """Ends the output."""
@@ -112,17 +118,18 @@ class Json:
             self._out.write(b"[]\n" if self._first else b"\n]\n")
 
 
-def _encoded(values: Sequence[Any]) -> list[str]:
-    return [
-        "null"
-        if value is None
-        else encode_basestring_ascii(value)
-        if isinstance(value, str)
-        else ("true" if value else "false")
-        if isinstance(value, bool)
-        else str(value)
-        for value in values
-    ]
+def _encoded(batch: pa.RecordBatch, name: str) -> list[str]:
+    """A column's values as JSON has them."""
+    column = batch[name]
+    if pa.types.is_timestamp(column.type):
+        texts = time_texts(batch, name)
+    elif pa.types.is_string(column.type):
+        texts = column.to_pylist()
+    else:
+        numbers: list[str] = pc.fill_null(column.cast(pa.string()), "null").to_pylist()
+        return numbers
+    encode = encode_basestring_ascii
+    return ["null" if text is None else encode(text) for text in texts]
 
 
 class Csv:

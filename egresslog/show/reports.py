@@ -15,7 +15,7 @@ from egresslog.reading import Reading, Table
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import Colour, Terminal, code_style
-from egresslog.show.values import rfc3339, safe, size
+from egresslog.show.values import plural, rfc3339, safe, size
 
 _BYTES = {"bytes_received", "bytes_sent"}
 _TITLES = {
@@ -120,8 +120,8 @@ def heading(reading: Reading) -> str:
     """What was read: counts and window, in one sentence."""
     counts = reading.counts
     first, last = window(reading)
-    parts = [f"{counts.records:,} records", f"{counts.other:,} other", f"{counts.rejected:,} rejected"]
-    text = f"{counts.total:,} line{'' if counts.total == 1 else 's'} = {' + '.join(parts)}"
+    parts = [plural(counts.records, "record"), f"{counts.other:,} other", f"{counts.rejected:,} rejected"]
+    text = f"{plural(counts.total, 'line')} = {' + '.join(parts)}"
     if counts.ambiguous:
         text += f" ({counts.ambiguous:,} ambiguous)"
     return text + (f"; {first} to {last}" if first else "")
@@ -141,7 +141,8 @@ def write_table(terminal: Terminal, reading: Reading, tables: Sequence[Table], *
         console.print()
         terminal.print_table(columns, rows)
         if table.omitted:
-            more = f"{table.omitted:,} more rows with {table.omitted_requests:,} requests (--top 0 shows all)"
+            requests = plural(table.omitted_requests, "request")
+            more = f"{plural(table.omitted, 'more row')} with {requests} (--top 0 shows all)"
             console.print(Text(more, style="dim"))
 
 
@@ -182,7 +183,7 @@ def write_markdown(out: IO[bytes], reading: Reading, tables: Sequence[Table]) ->
         titles, rows = _grid(table)
         lines += [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
         lines += [f"| {' | '.join(_markdown(cell) for cell in row)} |" for row in rows]
-        lines += [f"\n{table.omitted:,} more rows" if table.omitted else "", ""]
+        lines += [f"\n{plural(table.omitted, 'more row')}" if table.omitted else "", ""]
     out.write("\n".join(lines).rstrip("\n").encode() + b"\n")
 
 
@@ -220,7 +221,7 @@ def write_html(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> Non
         for row, bad in zip(rows, failed, strict=True):
             cells = "".join(f"<td{_class(index < keys)}>{html.escape(cell)}" for index, cell in enumerate(row))
             parts.append(f"<tr{' class=e' if bad else ''}>{cells}")
-        parts.append("</table>" + (f"<p>{table.omitted:,} more rows</p>" if table.omitted else ""))
+        parts.append("</table>" + (f"<p>{plural(table.omitted, 'more row')}</p>" if table.omitted else ""))
     out.write("\n".join(parts).encode() + b"\n")
 
 

@@ -31,7 +31,9 @@ def safe_column(column: pa.Array, *, formulas: bool = False) -> pa.Array:
         return column
     if pc.any(pc.match_substring_regex(column, _UNSAFE_RE2)).as_py():
         column = pa.array([None if value is None else safe(value) for value in column.to_pylist()], pa.string())
-    return pc.replace_substring_regex(column, f"({_FORMULA})", r"'\1") if formulas else column
+    if formulas and pc.any(pc.match_substring_regex(column, _FORMULA)).as_py():
+        column = pc.replace_substring_regex(column, f"({_FORMULA})", r"'\1")
+    return column
 
 
 def rfc3339(nanoseconds: int, digits: int | None = None) -> str:
@@ -64,6 +66,11 @@ def plain(batch: pa.RecordBatch, names: Sequence[str]) -> list[list[Any]]:
         time_texts(batch, name) if pa.types.is_timestamp(batch[name].type) else batch[name].to_pylist()
         for name in names
     ]
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 line``, ``2,000 lines``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def size(count: float) -> str:
