@@ -173,6 +173,8 @@ def test_continuation_lines_belong_to_their_message() -> None:
     lines = ["2021-04-27T14:10:07.795091Z\tinfo\tEffective config: binaryPath: /usr/local/bin/envoy", "concurrency: 2",
              "proxyMetadata: {}", "':path', '/items'", TEXT, TEXT[100:]]  # fmt: skip
     assert totals(everything(lines)) == Counts(6, 1, 4, 1, 0)
+    for wrapped in WRAPPED.values():
+        assert totals(everything([wrapped.replace("{}", line) for line in lines])) == Counts(6, 1, 4, 1, 0), wrapped
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def build(
         parts.append(_typed(made, rows, start, bad))
         start += len(rows)
     if bad:
-        return pa.RecordBatch.from_pylist([], arrow_schema(BASE)), bad
+        return empty(arrow_schema(BASE)), bad
     names = dict.fromkeys(name for part in parts for name in part)
     joined: dict[str, pa.Array] = {}
     for name in names:
@@ -222,3 +222,28 @@ def to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
         for array in (batch.column(name) for name in names)
     ]
     return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def output_schema(wanted: tuple[Column, ...]) -> pa.Schema:
+    """The schema of the batches for formats with ``wanted`` columns: those, then PRECISION."""
+    return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8()))
+
+
+def empty(schema: pa.Schema) -> pa.RecordBatch:
+    """No records."""
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with exactly the columns of the schema; what its lines do not have is null."""
+    arrays = [
+        batch.column(item.name) if item.name in batch.schema.names else pa.nulls(len(batch), item.type)
+        for item in schema
+    ]
+    return pa.RecordBatch.from_arrays(
+        [
+            array if array.type == item.type else array.cast(item.type)
+            for array, item in zip(arrays, schema, strict=True)
+        ],
+        schema=schema,
+    )

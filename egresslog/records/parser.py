@@ -20,9 +20,9 @@ from egresslog.records.catalogue import Formats, Match
 from egresslog.records.format import Format
 from egresslog.records.json_lines import load
 from egresslog.records.lines import MAX_LINE, Chunk, Counts, Parsed, Reject
-from egresslog.records.schema import PRECISION, Column, arrow_schema
 
 _ENVELOPES_DEEP = 4
+_PODS = 10_000  # names that a stream may have
 
 
 @dataclass
@@ -69,10 +69,11 @@ class Parser:
 
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
-        self.schema = output_schema(formats.columns)
+        self.schema = columns.output_schema(formats.columns)
         self._origin = ""
         self._parts: dict[str, _Part] = {}
         self._continues = False
+        self._stern: set[str] = set()  # prefixes seen: pod and container
         self._quick: _Quick | None = None
         self._quicks: dict[tuple[str, ...], _Quick] = {}
         self._begin()
@@ -145,6 +146,8 @@ class Parser:
                 self._other += 1
                 self._continues |= bool(text.strip())  # a blank line neither begins nor ends a message
             elif isinstance(found, envelope.Envelope) and len(around) < _ENVELOPES_DEEP:
+                if found.name == "stern" and len(self._stern) < _PODS:
+                    self._stern.add(text.removesuffix(found.message))
                 text, around = found.message, (*around, found.name)
                 if found.part or found.stream in self._parts:
                     part = self._parts.setdefault(found.stream, _Part(number))
@@ -181,7 +184,15 @@ class Parser:
             return _Other()
         if match := formats.read_wide(text):
             return match
-        return problem or envelope.unwrap(text) or formats.explain(text)
+        return problem or envelope.unwrap(text) or self._under_stern(text) or formats.explain(text)
+
+    def _under_stern(self, text: str) -> envelope.Envelope | None:
+        """A continuation line: only names that stern put before other lines tell that they are its prefix."""
+        for words in (2, 3):
+            prefix = " ".join(text.split(" ", words)[:words]) + " "
+            if prefix in self._stern:
+                return envelope.Envelope("stern", text.removeprefix(prefix))
+        return None
 
     def _object(self, found: dict[str, Any]) -> Match | envelope.Envelope | LineError | _Other:
         try:
@@ -256,13 +267,13 @@ class Parser:
     def _build(self, groups: list[_Group]) -> tuple[pa.RecordBatch, dict[int, str]]:
         numbers = [number for group in groups for number in group.numbers]
         if not numbers:
-            return _empty(self.schema), {}
+            return columns.empty(self.schema), {}
         ambiguous = [at in group.ambiguous for group in groups for at in range(len(group.rows))]
         order = sorted(range(len(numbers)), key=numbers.__getitem__) if len(groups) > 1 else None
         batch, bad = columns.build(
             [(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order
         )
-        return (batch, bad) if bad else (_conform(batch, self.schema), {})
+        return (batch, bad) if bad else (columns.conform(batch, self.schema), {})
 
 
 def _drop(group: _Group, wrong: set[int]) -> None:
@@ -270,27 +281,3 @@ def _drop(group: _Group, wrong: set[int]) -> None:
     group.ambiguous = {new for new, at in enumerate(kept) if at in group.ambiguous}
     group.rows = [group.rows[at] for at in kept]
     group.numbers = [group.numbers[at] for at in kept]
-
-
-def output_schema(wanted: tuple[Column, ...]) -> pa.Schema:
-    """The schema of the batches for formats with ``wanted`` columns: those, then PRECISION."""
-    return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8()))
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
-
-
-def _conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with exactly the columns of the schema; what its lines do not have is null."""
-    arrays = [
-        batch.column(item.name) if item.name in batch.schema.names else pa.nulls(len(batch), item.type)
-        for item in schema
-    ]
-    return pa.RecordBatch.from_arrays(
-        [
-            array if array.type == item.type else array.cast(item.type)
-            for array, item in zip(arrays, schema, strict=True)
-        ],
-        schema=schema,
-    )
