@@ -74,6 +74,11 @@ class Log:
         """The Arrow schema of ``batches``."""
         return pa.schema([self._schema.field(name) for name in self.columns])
 
+    @property
+    def full_schema(self) -> pa.Schema:
+        """The Arrow schema of ``stream``."""
+        return self._schema
+
     def stream(self) -> Iterator[pa.RecordBatch]:
         """The records that pass the filter, with all columns and PRECISION; counts as it goes.
 

@@ -14,13 +14,16 @@ import pyarrow.parquet
 
 from egresslog.log import Log
 from egresslog.records.lines import REJECTS
-from egresslog.records.schema import ERA, PRECISION
-from egresslog.show.terminal import Colour, Terminal
+from egresslog.records.schema import ERA
+from egresslog.show.terminal import Aligned, Colour, Terminal
 from egresslog.show.values import plain, safe_column, time_texts
 
 # What fits a terminal's width; `wide` and the machine forms have all columns.
 BRIEF = ("start_time", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
          "upstream_ip", "source_ip")  # fmt: skip
+_TITLES = {
+    "start_time": "TIME", "response_code": "CODE", "response_flags": "FLAGS", "bytes_sent": "SENT", "duration": "MS",
+}  # fmt: skip
 _OPTIONAL = {column.name for column in ERA}
 
 
@@ -43,7 +46,7 @@ def write(out: IO[bytes], log: Log, form: str, colour: Colour, *, chosen: bool) 
     elif form in {"json", "ndjson"}:
         writer = Json(out, columns, array=form == "json", all_columns=chosen)
     else:
-        writer = Table(Terminal(out, colour), columns)
+        writer = Table(Terminal(out, colour), log.full_schema, columns)
     try:
         for batch in log.stream():
             writer.write(batch)
@@ -185,15 +188,18 @@ class Parquet:
 class Table:
     """Aligned lines for people, page by page; a column never gets narrower."""
 
-    def __init__(self, terminal: Terminal, columns: Sequence[str]) -> None:
-        self._terminal, self._columns = terminal, [name for name in columns if name != PRECISION]
-        self._lines = terminal.aligned(self._columns)
+    def __init__(self, terminal: Terminal, schema: pa.Schema, columns: Sequence[str]) -> None:
+        self._terminal = terminal
+        self._columns = columns
+        titles = [_TITLES.get(name, name.upper()) for name in columns]
+        kinds = [schema.field(name).type for name in columns]
+        numbers = [pa.types.is_integer(kind) or pa.types.is_timestamp(kind) for kind in kinds]  # never cut
+        self._lines = Aligned(terminal, list(zip(titles, numbers, strict=True)))
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the records of a batch."""
-        numbers = {name for name in self._columns if pa.types.is_integer(batch[name].type)}
         codes = pc.fill_null(batch["response_code"], 0).to_pylist()
-        self._lines.write(list(zip(*plain(batch, self._columns), strict=True)), numbers, codes)
+        self._lines.write(list(zip(*plain(batch, self._columns), strict=True)), codes)
 
     def close(self) -> None:
         """Ends the output."""

@@ -139,7 +139,7 @@ def write_table(terminal: Terminal, reading: Reading, tables: Sequence[Table], *
         rows = [[_cell(name, row[name], table.by, row) for name in names] for row in _rows(table)]
         columns = [(_TITLES.get(name, name.upper()), name in _TITLES and not name.endswith("_seen")) for name in names]
         console.print()
-        terminal.print_table(columns, rows)
+        terminal.print_table(columns, rows, expendable=() if wide else ("LAST SEEN", "P90 MS", "SHARE"))
         if table.omitted:
             requests = plural(table.omitted_requests, "request")
             more = f"{plural(table.omitted, 'more row')} with {requests} (--top 0 shows all)"

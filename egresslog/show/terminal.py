@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Literal
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,14 +19,15 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from egresslog.show.values import safe
 
 Colour = Literal["auto", "always", "never"]
 
+_GAP = "  "
 _WIDEST = 60  # a path may have kilobytes
+_NARROWEST = 12
 _PAGE = 500  # rows
 _PIPE = 10_000  # columns
 _BAR_FROM = 32 * 1024 * 1024  # bytes; less is read before a bar is seen
@@ -67,18 +67,61 @@ class Terminal:
         self.console = console(stream, colour)
         self.width = self.console.width if self.console.is_terminal else None
 
-    def aligned(self, columns: Sequence[str]) -> Aligned:
-        """Lines in columns, as kubectl prints them."""
-        return Aligned(self, columns)
+    def print_table(
+        self,
+        columns: Sequence[tuple[str, bool]],
+        rows: Sequence[Sequence[Text | str]],
+        *,
+        expendable: Sequence[str] = (),
+    ) -> None:
+        """A table without a frame. Text must be safe already.
 
-    def print_table(self, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Text | str]]) -> None:
-        """A table without a frame; columns are (name, is a number). Text must be safe already."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name, number in columns:
-            table.add_column(name, justify="right" if number else "left", no_wrap=True, header_style="dim")
-        for row in rows:
-            table.add_row(*row)
-        self.console.print(table, soft_wrap=False, crop=self.width is not None)
+        Args:
+            columns: name, and whether it holds numbers: those are never cut.
+            rows: the cells.
+            expendable: columns to leave out, in this order, on a terminal that is too narrow.
+        """
+        cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        widths = [max([len(name), *(row[at].cell_len for row in cells)]) for at, (name, _) in enumerate(columns)]
+        kept = list(range(len(columns)))
+        for name in expendable:
+            if self._excess([widths[at] for at in kept]) > 0:
+                kept = [at for at in kept if columns[at][0] != name]
+        widths = self.fitted([widths[at] for at in kept], [columns[at][1] for at in kept])
+        numbers = [columns[at][1] for at in kept]
+        self.print_line([Text(columns[at][0], style="dim") for at in kept], widths, numbers)
+        for row in cells:
+            self.print_line([row[at] for at in kept], widths, numbers)
+
+    def _excess(self, widths: Sequence[int]) -> int:
+        """How many columns of the terminal are missing."""
+        return sum(widths) + len(_GAP) * (len(widths) - 1) - self.width if self.width else 0
+
+    def fitted(self, widths: Sequence[int], numbers: Sequence[bool]) -> list[int]:
+        """Widths that fit the terminal, if cutting text (not numbers) can achieve it."""
+        made = list(widths)
+        while (excess := self._excess(made)) > 0:
+            texts = sorted((width, at) for at, width in enumerate(made) if not numbers[at])
+            if not texts or texts[-1][0] <= _NARROWEST:
+                break
+            width, at = texts[-1]
+            below = texts[-2][0] if len(texts) > 1 else _NARROWEST
+            made[at] = max(width - excess, min(below, width - 1), _NARROWEST)
+        return made
+
+    def print_line(self, cells: Sequence[Text], widths: Sequence[int], numbers: Sequence[bool]) -> None:
+        """One line of a table."""
+        line = Text()
+        for cell, width, number in zip(cells, widths, numbers, strict=True):
+            text = cell.copy()
+            text.truncate(width, overflow="ellipsis")
+            blank = " " * (width - text.cell_len)
+            line.append_text(Text(_GAP if line else ""))
+            line.append_text(Text(blank) + text if number else text + Text(blank))
+        line.rstrip()
+        if self.width:
+            line.truncate(self.width, overflow="ellipsis")
+        self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
     def close(self) -> None:
         """Leaves the file to who opened it."""
@@ -89,45 +132,36 @@ class Terminal:
 
 
 class Aligned:
-    """Prints rows under one header, whose widths the first page of rows decides; later they only grow."""
+    """Prints rows under one header, as kubectl does: the first page decides the widths, later they only grow."""
 
-    def __init__(self, terminal: Terminal, columns: Sequence[str]) -> None:
-        self._terminal, self._columns = terminal, columns
-        self._widths = [len(name) for name in columns]
-        self._numbers: set[str] = set()
-        self._page: list[tuple[list[str], int]] = []
+    def __init__(self, terminal: Terminal, columns: Sequence[tuple[str, bool]]) -> None:
+        self._terminal = terminal
+        self._titles = [Text(name, style="bold") for name, _ in columns]
+        self._numbers = [number for _, number in columns]
+        self._widths = [len(name) for name, _ in columns]
+        self._page: list[list[Text]] = []
         self._begun = False
 
-    def write(self, rows: Sequence[Sequence[Any]], numbers: set[str], codes: Sequence[int]) -> None:
-        """Prints rows; ``numbers`` names the columns to align on the right, ``codes`` gives each row's colour."""
-        self._numbers = numbers
+    def write(self, rows: Sequence[Sequence[Any]], codes: Sequence[int]) -> None:
+        """Prints rows of values; ``codes`` gives each row's colour."""
         for row, code in zip(rows, codes, strict=True):
-            self._page.append((["-" if value is None else safe(str(value)) for value in row], code))
+            style = code_style(code)
+            self._page.append([Text("-" if value is None else safe(str(value)), style) for value in row])
         if len(self._page) >= _PAGE:
             self.flush()
 
     def flush(self) -> None:
         """Prints what is held back."""
-        for cells, _ in self._page:
-            for index, cell in enumerate(cells):
-                self._widths[index] = min(max(self._widths[index], cell_len(cell)), _WIDEST)
+        for row in self._page:
+            for at, cell in enumerate(row):
+                self._widths[at] = min(max(self._widths[at], cell.cell_len), _WIDEST)
+        widths = self._terminal.fitted(self._widths, self._numbers)
         if self._page and not self._begun:
-            self._print([name.upper() for name in self._columns], Style(bold=True))
+            self._terminal.print_line(self._titles, widths, self._numbers)
             self._begun = True
-        for cells, code in self._page:
-            self._print(cells, code_style(code))
+        for row in self._page:
+            self._terminal.print_line(row, widths, self._numbers)
         self._page = []
-
-    def _print(self, cells: Sequence[str], style: Style) -> None:
-        line = ""
-        for name, cell, width in zip(self._columns, cells, self._widths, strict=True):
-            text = cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
-            blank = " " * (width - cell_len(text))
-            line += (blank + text if name in self._numbers else text + blank) + "  "
-        line = line.rstrip()
-        if self._terminal.width and cell_len(line) > self._terminal.width:
-            line = set_cell_size(line, self._terminal.width - 1) + "…"
-        self._terminal.console.print(Text(line, style=style), no_wrap=True, overflow="ignore", crop=False)
 
 
 def code_style(code: int | None) -> Style:
