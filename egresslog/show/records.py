@@ -193,8 +193,9 @@ class Table:
         self._columns = columns
         titles = [_TITLES.get(name, name.upper()) for name in columns]
         kinds = [schema.field(name).type for name in columns]
-        numbers = [pa.types.is_integer(kind) or pa.types.is_timestamp(kind) for kind in kinds]  # never cut
-        self._lines = Aligned(terminal, list(zip(titles, numbers, strict=True)))
+        numbers = [pa.types.is_integer(kind) for kind in kinds]
+        fixed = [number or pa.types.is_timestamp(kind) for number, kind in zip(numbers, kinds, strict=True)]
+        self._lines = Aligned(terminal, list(zip(titles, numbers, strict=True)), fixed)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the records of a batch."""

@@ -97,11 +97,11 @@ class Terminal:
         """How many columns of the terminal are missing."""
         return sum(widths) + len(_GAP) * (len(widths) - 1) - self.width if self.width else 0
 
-    def fitted(self, widths: Sequence[int], numbers: Sequence[bool]) -> list[int]:
-        """Widths that fit the terminal, if cutting text (not numbers) can achieve it."""
+    def fitted(self, widths: Sequence[int], fixed: Sequence[bool]) -> list[int]:
+        """Widths that fit the terminal, if cutting what is not ``fixed`` can achieve it."""
         made = list(widths)
         while (excess := self._excess(made)) > 0:
-            texts = sorted((width, at) for at, width in enumerate(made) if not numbers[at])
+            texts = sorted((width, at) for at, width in enumerate(made) if not fixed[at])
             if not texts or texts[-1][0] <= _NARROWEST:
                 break
             width, at = texts[-1]
@@ -134,8 +134,10 @@ class Terminal:
 class Aligned:
     """Prints rows under one header, as kubectl does: the first page decides the widths, later they only grow."""
 
-    def __init__(self, terminal: Terminal, columns: Sequence[tuple[str, bool]]) -> None:
+    def __init__(self, terminal: Terminal, columns: Sequence[tuple[str, bool]], fixed: Sequence[bool]) -> None:
+        """Columns are (name, is a number); those that are ``fixed`` are never cut."""
         self._terminal = terminal
+        self._fixed = fixed
         self._titles = [Text(name, style="bold") for name, _ in columns]
         self._numbers = [number for _, number in columns]
         self._widths = [len(name) for name, _ in columns]
@@ -155,7 +157,7 @@ class Aligned:
         for row in self._page:
             for at, cell in enumerate(row):
                 self._widths[at] = min(max(self._widths[at], cell.cell_len), _WIDEST)
-        widths = self._terminal.fitted(self._widths, self._numbers)
+        widths = self._terminal.fitted(self._widths, self._fixed)
         if self._page and not self._begun:
             self._terminal.print_line(self._titles, widths, self._numbers)
             self._begun = True
