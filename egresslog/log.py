@@ -19,6 +19,7 @@ from egresslog.records.schema import BASE, ERA, PRECISION
 from egresslog.report import keys as grouping
 from egresslog.report.filters import Filter
 from egresslog.sources import files
+from egresslog.sources import paths as places
 from egresslog.store import stored
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Log:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """See ``read``."""
-        self._found = files.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+        self._found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
         self._formats = resolve(format)
         self._schema = Parser(self._formats).schema
         known = [name for name in self._schema.names if name != PRECISION]
@@ -85,13 +86,13 @@ class Log:
         Raises:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
         """
-        self._reading = reading = Reading(notes=self._found.notes, errors=list(self._found.errors))
+        self._reading = reading = Reading(notes=tuple(self._found.notes), errors=list(self._found.errors))
         self._rejects = rejects = Rejects()
         for source in self._found.sources:
-            if source.origin == files.STDIN:
+            if source.origin == places.STDIN:
                 if self._read_stdin:
                     raise SourceError(
-                        files.STDIN, "standard input was read already; save it to a file to read it twice"
+                        places.STDIN, "standard input was read already; save it to a file to read it twice"
                     )
                 self._read_stdin = True
             reading.sources += 1
@@ -107,7 +108,7 @@ class Log:
         if reading.errors and not self.keep_going:
             raise _joined(reading.errors)
 
-    def _parse(self, source: files.Source, parser: Parser, reading: Reading) -> Iterator[Parsed]:
+    def _parse(self, source: places.Source, parser: Parser, reading: Reading) -> Iterator[Parsed]:
         try:
             for chunk in files.chunks(source, self.progress):
                 yield parser.feed(chunk)

@@ -12,7 +12,8 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,18 @@ def zstd(data: bytes) -> bytes:
     with pa.CompressedOutputStream(sink, "zstd") as out:
         out.write(data)
     return sink.getvalue().to_pybytes()
+
+
+@contextmanager
+def someone_else() -> Iterator[None]:
+    """CI is root, who may read everything: somebody else reads inside."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -127,6 +140,29 @@ def test_directory_is_all_its_files_in_natural_order(tmp_path: Path) -> None:
     assert origins == [str(tmp_path / name) for name in ("0.log.2", "0.log.10", "deep/0.log")]
 
 
+def test_a_link_to_a_directory_above_is_not_followed(tmp_path: Path) -> None:
+    """A loop of links ends, and is told; two links to one directory are read once."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.log").write_text(SEED + "\n")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    log = read(tmp_path)
+    assert log.counts.records == 1
+    assert f"{tmp_path}/a/loop: a link to a directory above it, not followed" in log.reading.notes
+
+
+def test_an_unreadable_directory_does_not_stop_the_others() -> None:
+    """What is beside it is read, and the error names it."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "closed").mkdir(mode=0)
+        (Path(folder) / "x.log").write_bytes(LINES)
+        Path(folder).chmod(0o755)
+        with someone_else():
+            log = read(folder, keep_going=True)
+            assert log.counts.records == 3
+        assert [str(error) for error in log.reading.errors] == [f"{folder}/closed: permission denied"]
+
+
 def test_globs_and_names_with_brackets(tmp_path: Path) -> None:
     """A glob is expanded; a file whose name looks like one is read as it is."""
     for name in ("a1.log", "a2.log", "b[1].log"):
@@ -214,17 +250,11 @@ def test_progress_counts_stored_bytes(tmp_path: Path) -> None:
 
 
 def test_no_permission() -> None:
-    """A file one may not read is an error that says so (CI is root, who may: somebody else reads here)."""
+    """A file one may not read is an error that says so."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.log"
         path.write_bytes(LINES)
         path.chmod(0)
         Path(folder).chmod(0o755)
-        me = os.geteuid()
-        if me == 0:
-            os.seteuid(65534)
-        try:
-            with pytest.raises(SourceError, match="permission denied"):
-                read(path).to_arrow()
-        finally:
-            os.seteuid(me)
+        with someone_else(), pytest.raises(SourceError, match="permission denied"):
+            read(path).to_arrow()

@@ -1,4 +1,4 @@
-"""Files, directories, globs and standard input -> chunks of whole lines.
+"""Files and standard input -> chunks of whole lines.
 
 Compression is told by content, because rotated logs are renamed at will.
 """
@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import glob
 import gzip
 import io
 import lzma
-import os
-import re
-import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,9 +20,9 @@ import pyarrow as pa
 
 from egresslog.errors import SourceError
 from egresslog.records.lines import MAX_LINE, Chunk
+from egresslog.sources.paths import STDIN, Source, why
 
 BLOCK = 1024 * 1024
-STDIN = "-"
 _PEEK = 512
 
 Opener = Callable[[IO[bytes]], Any]
@@ -57,85 +52,6 @@ _TAR_MARK = slice(257, 262)
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file to read, or standard input; ``size`` in bytes as stored, None where it cannot be known."""
-
-    origin: str
-    size: int | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What paths stand for: sources in order, errors for those that stand for nothing, and what was left out."""
-
-    sources: tuple[Source, ...]
-    errors: tuple[SourceError, ...]
-    notes: tuple[str, ...]
-
-
-def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
-    """Expands paths: a directory stands for all files below it, a glob for what it matches, ``-`` for stdin.
-
-    A file that is named twice, also by a link as in /var/log/containers, is read once.
-    """
-    sources: list[Source] = []
-    errors: list[SourceError] = []
-    notes: list[str] = []
-    seen: dict[tuple[int, int] | str, str] = {}
-    for path in paths:
-        text = os.fspath(path)
-        try:
-            for name in _expand(text):
-                status = None if name == STDIN else Path(name).stat()
-                identity = (status.st_dev, status.st_ino) if status else STDIN
-                if identity in seen:
-                    notes.append(f"{name}: the same as {seen[identity]}, read once")
-                    continue
-                seen[identity] = name
-                size = status.st_size if status and stat.S_ISREG(status.st_mode) else None
-                sources.append(Source(name, size))
-        except SourceError as error:
-            errors.append(error)
-        except OSError as error:
-            errors.append(SourceError(error.filename or text, _why(error)))
-    return Found(tuple(sources), tuple(errors), tuple(notes))
-
-
-def _expand(text: str) -> list[str]:
-    if text == STDIN or not glob.has_magic(text) or os.path.lexists(text):
-        names = [text]
-    else:
-        names = sorted(glob.glob(text, recursive=True), key=_natural)  # noqa: PTH207  (keeps paths as they are typed)
-        if not names:
-            raise SourceError(text, "no file matches")
-    found = []
-    for name in names:
-        if name == STDIN or not Path(name).is_dir():
-            found.append(name)
-            continue
-        inside = [str(entry) for entry in _walk(Path(name))]
-        if not inside:
-            raise SourceError(name, "no file in this directory")
-        found += inside
-    return found
-
-
-def _walk(directory: Path) -> Iterator[Path]:
-    """All files below, in natural order, without hidden ones. An unreadable directory is an error."""
-    for entry in sorted(directory.iterdir(), key=lambda entry: _natural(entry.name)):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry)
-        elif entry.is_file() or entry.is_symlink():
-            yield entry
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", name)]
-
-
 def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Iterator[Chunk]:
     """The lines of a source, in chunks of about a MiB; ``progress`` is told how many stored bytes were read.
 
@@ -151,7 +67,7 @@ def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Ite
             with Path(source.origin).open("rb", buffering=0) as raw:
                 yield from _read(raw, source.origin, progress)
     except OSError as error:
-        raise error if isinstance(error, SourceError) else SourceError(source.origin, _why(error)) from None
+        raise error if isinstance(error, SourceError) else SourceError(source.origin, why(error)) from None
 
 
 class _Counted(io.RawIOBase):
@@ -190,7 +106,7 @@ def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterat
         try:
             block = read(BLOCK)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            what = "the compressed data is damaged or ends early" if packed else _why(error)
+            what = "the compressed data is damaged or ends early" if packed else why(error)
             problem = SourceError(origin, f"{what}; {cutter.number - 1} whole lines were read before ({error})")
             break
         if not block:
@@ -253,12 +169,3 @@ def _begin(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, 
 def _recoder(name: str) -> Callable[[bytes], bytes]:
     decoder = codecs.getincrementaldecoder(name)("replace")
     return lambda block: decoder.decode(block).encode("utf-8", "replace")
-
-
-def _why(error: BaseException) -> str:
-    """What the system says, with the way out where there is a usual one."""
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
