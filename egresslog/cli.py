@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import egresslog
-from egresslog.errors import SourceError
 from egresslog.exits import Exit, exit_code, run
 from egresslog.options import (
     By,
@@ -95,23 +94,18 @@ def parse(
         from egresslog.show import records
 
         form = out.choose(output, output_file, piped="ndjson", known=records.FORMS)
-        wanted = [name.strip() for name in columns.split(",")] if columns else None
+        wanted = None if columns is None else [name.strip() for name in columns.split(",")]
         if wanted and len(set(wanted)) < len(wanted):
             raise UsageError(f"a column twice in {columns!r}")
         log = _log(
-            files,
-            format,
-            wanted,
-            _where(host, status, flags, upstream, source, since, until),
-            keep_going,
-            color,
+            files, format, wanted, _where(host, status, flags, upstream, source, since, until), (output_file, rejects)
         )
 
         def write() -> None:
             with out.opened(output_file) as stream:
                 records.write(stream, log, form, _terminal(output_file, color), chosen=wanted is not None)
 
-        return _read(log, write, rejects, color, with_heading=True)
+        return _read(log, write, rejects, color, keep_going=keep_going, with_heading=True)
 
     run(work, color)
 
@@ -154,27 +148,17 @@ def report(
         for_people = form in {"table", "wide"}
         limit = _ROWS if top is None and for_people else top
         log = _log(
-            files,
-            format,
-            None,
-            _where(host, status, flags, upstream, source, since, until),
-            keep_going,
-            color,
+            files, format, None, _where(host, status, flags, upstream, source, since, until), (output_file, rejects)
         )
 
         def write() -> None:
-            problem = None
-            try:
-                tables = log.tables(by or DEFAULT, top=limit, sort=sort)
-            except SourceError as error:
-                problem = error
-                tables = getattr(error, "tables", [])
+            tables = log.tables(by or DEFAULT, top=limit, sort=sort)
             with out.opened(output_file) as stream:
                 reports.write(stream, form, log.reading, tables, _terminal(output_file, color))
-            if problem:
-                raise problem
 
-        return _read(log, write, rejects, color, with_heading=not for_people or output_file is not None)
+        return _read(
+            log, write, rejects, color, keep_going=keep_going, with_heading=not for_people or output_file is not None
+        )
 
     run(work, color)
 
@@ -234,21 +218,22 @@ def _log(
     format: str | None,  # noqa: A002
     columns: list[str] | None,
     where: dict[str, object],
-    keep_going: bool,
-    color: str,
+    outputs: tuple[str | None, ...],
 ) -> Log:
-    """The Log that a command is about."""
+    """The Log that a command is about; what cannot be read is told at the end."""
     from egresslog.errors import UsageError
     from egresslog.log import read
     from egresslog.report.filters import Filter
+    from egresslog.show.output import check
 
-    if color not in {"auto", "always", "never"}:
-        raise UsageError(f"--color takes auto, always or never, not {color!r}")
     if not files:
         raise UsageError(
             "name files, directories or globs, or - for standard input (kubectl logs ... | egresslog ... -)"
         )
-    return read(files, format, columns, where=Filter.parse(**where), keep_going=keep_going)  # type: ignore[arg-type]
+    log = read(files, format, columns, where=Filter.parse(**where), keep_going=True)  # type: ignore[arg-type]
+    for path in outputs:
+        check(path, log.origins)
+    return log
 
 
 def _terminal(output_file: str | None, color: str) -> Colour:
@@ -256,27 +241,22 @@ def _terminal(output_file: str | None, color: str) -> Colour:
     return "never" if output_file is not None or color not in {"auto", "always"} else color  # type: ignore[return-value]
 
 
-def _read(log: Log, write: Callable[[], None], rejects: str | None, color: str, *, with_heading: bool) -> Exit:
-    """Reads and writes, then says on standard error what was read; the worse of error and reading is the answer."""
+def _read(
+    log: Log, write: Callable[[], None], rejects: str | None, color: str, *, keep_going: bool, with_heading: bool
+) -> Exit:
+    """Reads and writes, then says on standard error what was read."""
     from egresslog.show import notes, output, records
     from egresslog.show.terminal import progress
 
-    failed: SourceError | None = None
+    form = output.choose(None, rejects, piped="ndjson", known=records.REJECT_FORMS) if rejects else ""
     with progress(log.size, color) as advance:  # type: ignore[arg-type]
         log.progress = advance
-        try:
-            write()
-        except SourceError as error:
-            failed = error
+        write()
     if rejects:
         with output.opened(rejects) as stream:
-            records.write_rejects(
-                stream,
-                log,
-                output.choose(None, rejects, piped="ndjson", known=("ndjson", "json", "csv", "parquet")),
-            )
+            records.write_rejects(stream, log, form)
     notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading)
-    return exit_code(failed) if failed else exit_code(log.reading)
+    return exit_code(log.reading, keep_going=keep_going)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ class Log:
         self._formats = resolve(format)
         self._schema = Parser(self._formats).schema
         known = [name for name in self._schema.names if name != PRECISION]
+        columns = [columns] if isinstance(columns, str) else columns
         if unknown := [name for name in columns or () if name not in known]:
             raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(known)}")
         #: Columns that a custom format adds to those of every record.
@@ -63,6 +64,11 @@ class Log:
         self._reading = Reading()
         self._rejects = Rejects()
         self._read_stdin = False
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The files to read, ``-`` for standard input."""
+        return tuple(source.origin for source in self._found.sources)
 
     @property
     def size(self) -> int | None:
@@ -168,7 +174,7 @@ class Log:
 
         Raises:
             UsageError: an unknown column.
-            SourceError: as ``batches``; with the tables of what could be read in its ``tables``.
+            SourceError: as ``batches``.
         """
         import narwhals as nw  # noqa: PLC0415
 
@@ -196,7 +202,6 @@ class Log:
                 requests = (pc.sum(rows["requests"]).as_py() or 0) - (pc.sum(cut["requests"]).as_py() or 0)
                 found.append(Table(tuple(key.name for key in keys), cut, len(rows) - len(cut), requests))
         if problem:
-            problem[0].tables = found  # type: ignore[attr-defined]
             raise problem[0]
         return found
 
@@ -225,8 +230,7 @@ class Log:
         return _pandas(self.tables([text], top=top, sort=sort)[0].rows)
 
     def __repr__(self) -> str:
-        names = [source.origin for source in self._found.sources]
-        what = names[0] if len(names) == 1 else f"{len(names)} files"
+        what = self.origins[0] if len(self.origins) == 1 else f"{len(self.origins)} files"
         state = str(self._reading.counts) if self._reading.complete else "not read yet"
         return f"<Log {what}: {state}>"
 
@@ -234,18 +238,12 @@ class Log:
         """What a notebook shows: counts, window, formats and the busiest hosts. pandas escapes all values."""
         import pandas as pd  # noqa: PLC0415
 
-        hosts = self.tables(["host"], top=5)[0].rows
-        reading = self._reading
-        window = " to ".join(scalar.cast(pa.string()).as_py() for scalar in reading.window) if reading.window else "-"
-        card = {
-            "lines": str(reading.counts.total),
-            "records": str(reading.counts.records),
-            "other": str(reading.counts.other),
-            "rejected": str(reading.counts.rejected),
-            "ambiguous": str(reading.counts.ambiguous),
-            "window (UTC)": window,
-            "formats": ", ".join(f"{name} {count}" for name, count in reading.formats.most_common()) or "-",
-        }
+        before, self.keep_going = self.keep_going, True  # a card that says what is missing, instead of a traceback
+        try:
+            hosts = self.tables(["host"], top=5)[0].rows
+        finally:
+            self.keep_going = before
+        card = self._reading.card()
         frame = pd.DataFrame({"": card.values()}, index=list(card))
         return frame.to_html(header=False) + _pandas(hosts).to_html(index=False)
 

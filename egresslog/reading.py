@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -69,6 +69,16 @@ class Reading:
                 first = min(first, self.window[0], key=lambda scalar: scalar.value)
                 last = max(last, self.window[1], key=lambda scalar: scalar.value)
             self.window = (first, last)
+
+    def card(self) -> dict[str, str]:
+        """What there is to say about the reading, in words."""
+        ends = [scalar.cast(pa.timestamp("ms"), safe=False) for scalar in self.window or ()]
+        card = {name: str(value) for name, value in asdict(self.counts).items()}
+        card["window (UTC)"] = " to ".join(scalar.cast(pa.string()).as_py() for scalar in ends) or "-"
+        card["formats"] = ", ".join(f"{name} {count}" for name, count in self.formats.most_common()) or "-"
+        if self.errors:
+            card["could not be read"] = "; ".join(str(error) for error in self.errors)
+        return card
 
 
 class Rejects:

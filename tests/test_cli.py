@@ -202,6 +202,16 @@ def test_a_log_without_records_never_passes(content: str, logs: Path) -> None:
         ["parse", "-o", "xml", "x.log"],
         ["parse", "--output-file", "x.xyz", "x.log"],
         ["parse", "--output-file", "no/such/folder/x.csv", "x.log"],
+        ["parse", "--output-file", "x.log", "-o", "ndjson", "x.log"],
+        ["parse", "--output-file", ".", "-o", "ndjson", "x.log"],
+        ["parse", "--rejects", "x.xyz", "x.log"],
+        ["parse", "--rejects", "no/such/folder/x.csv", "x.log"],
+        ["parse", "--host", "", "x.log"],
+        ["parse", "--columns", "", "x.log"],
+        ["parse", "--since", "99999999h", "x.log"],
+        ["parse", "--format", '{"a":', "x.log"],
+        ["formats", "--color", "blue"],
+        ["report", "--by", "bytes_sent", "x.log"],
         ["parse", "--columns", "hots", "x.log"],
         ["parse", "--columns", "host,host", "x.log"],
         ["parse", "--status", "abc", "x.log"],
@@ -223,6 +233,7 @@ def test_a_users_mistake_is_exit_2_and_a_sentence(arguments: list[str], logs: Pa
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr
     assert "Traceback" not in result.stderr
+    assert Path("x.log").read_text().startswith(SEED)
 
 
 def test_output_file_appears_when_it_is_complete(logs: Path) -> None:
@@ -242,6 +253,25 @@ def test_head_closes_the_pipe(logs: Path) -> None:
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["parse"], ["report"], ["report", "-o", "table"], ["formats"]])
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written(arguments: list[str], where: str, logs: Path) -> None:
+    """A full disk or a closed standard output is a message and an exit code, no traceback."""
+    files = [] if arguments == ["formats"] else ["x.log"]
+    done = subprocess.run(
+        ["bash", "-c", " ".join([*COMMAND, *arguments, *files, where])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in {2, 3}
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_log_of_unknown_format_gets_a_hint() -> None:
+    """Where nothing is a record, the message says what may be the matter."""
+    result = run("report", "-", data="2022-12-05T07:17:36.434377Z\tinfo\tEnvoy proxy is ready\n")
+    assert "is access logging on? A custom format is named with --format" in result.stderr
 
 
 def test_output_survives_an_ascii_locale(logs: Path) -> None:

@@ -296,6 +296,100 @@ def test_json_template_with_everything() -> None:
     assert row["source_ip"] == "10.1.1.1"
 
 
+TEXT_JSON = (
+    '{"start_time":"%START_TIME%","code":%RESPONSE_CODE%,"ua":"%REQ(USER-AGENT)%","authority":"%REQ(:AUTHORITY)%",'
+    '"upstream_host":"%UPSTREAM_HOST%"}'
+)
+
+
+def text_json(agent: str) -> str:
+    return (
+        f'{{"start_time":"2024-05-01T10:00:00.000Z","code":200,"ua":"{agent}","authority":"evil.example.com",'
+        '"upstream_host":"6.6.6.6:443"}'
+    )
+
+
+INJECTED = {
+    "a whole line in Docker's key": 'x","log":' + json.dumps(
+        '{"start_time":"2024-05-01T10:00:00.000Z","code":200,"ua":"curl","authority":"good.com","upstream_host":"1.2.3.4:443"}\n'
+    )[:-1],
+    "a line of another format": 'x","log":' + json.dumps(TEXT + "\n")[:-1],
+    "a message in Beats' key": 'x","message":' + json.dumps(TEXT)[:-1],
+    "a level": 'x","level":"info","msg":"y',
+    "another authority": 'x","authority":"good.com',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("agent", INJECTED.values(), ids=INJECTED)
+@pytest.mark.parametrize("wanted", [TEXT_JSON, None], ids=["named", "not known"])
+def test_text_that_looks_like_json_cannot_be_taken_over(agent: str, wanted: str | None) -> None:
+    """A user agent with quotes makes no other record and no message out of its line, whether the format is known or not."""
+    found = everything([text_json(agent)], wanted)
+    counts = totals(found)
+    assert counts.other == 0
+    assert counts.records == (wanted is not None)
+    for row in rows(found):
+        assert row["upstream_host"] == "6.6.6.6:443"
+        assert row["host"] in {None, "evil.example.com"}
+
+
+def test_a_request_does_not_hide_among_messages() -> None:
+    """With a forced format a line is what the format says, also where it looks like the proxy's own message."""
+    wanted = "%START_TIME% %REQ(USER-AGENT)% %REQ(:AUTHORITY)% %RESPONSE_CODE% %UPSTREAM_HOST%"
+    found = everything(["2024-05-01T10:00:00.000Z info x evil.com 200 6.6.6.6:443"], wanted)
+    assert totals(found).records == 1
+    assert rows(found)[0]["upstream_ip"] == "6.6.6.6"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET|/x|200|h.com|1.1.1.1:443",
+        "GET /x 20X",
+        '{ "start_time":"2024-05-01T10:17:14.118Z", "method"',
+        '9.9.9.9:9","bytes_sent":5}',
+        "8.8.8.8:8 7.7.7.7:7 5.5.5.5:5 sni.com default",
+        TEXT[10:],
+    ],
+)
+def test_broken_lines_after_a_message_are_rejects(line: str) -> None:
+    """Every log begins with the proxy's own messages: only what looks like one goes on as one."""
+    assert totals(everything([AGENT, line, line])) == Counts(3, 0, 1, 2, 0)
+
+
+def test_a_long_line_of_fluent_bit_is_whole() -> None:
+    """Only Docker's own objects come in parts; others end without newline whatever their length."""
+    long = TEXT.replace("/politics", "/" + "a" * 20_000)
+    lines = [json.dumps({"log": long, "stream": "stdout"}), json.dumps({"log": SEED, "stream": "stdout"})]
+    assert totals(everything(lines)) == Counts(2, 2, 0, 0, 0)
+
+
+def test_holes_and_byte_order_marks_before_a_line() -> None:
+    """copytruncate leaves NULs where the file was cut, joined files leave BOMs: the line behind is read."""
+    found = everything(b"\0" * 5000 + TEXT.encode() + b"\n\xef\xbb\xbf" + SEED.encode() + b"\n" + b"\0" * 10)
+    assert totals(found) == Counts(3, 2, 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["istio-1.9", None])
+def test_omitted_values_of_text_are_absent(name: str | None) -> None:
+    """With omitEmptyValues (Istio 1.26) nothing is printed for an absent value; an empty header cannot be told from it."""
+    line = (
+        '[2024-05-01T10:17:14.118Z] "  " 0 UF   "" 0 0 5  "" "" "" "" "1.1.1.1:443" outbound|443||e.com   10.1.1.1:5  '
+    )
+    (row,) = rows(everything([line.replace("e.com   10", "e.com  2.2.2.2:443 10")], name))
+    absent = ("method", "path", "protocol", "response_code_details", "upstream_transport_failure_reason",
+              "upstream_local_address", "requested_server_name", "route_name")  # fmt: skip
+    assert [row[name] for name in absent] == [None] * len(absent)
+    assert (row["response_flags"], row["duration"], row["user_agent"]) == ("UF", 5, "")
+
+
+def test_a_known_string_goes_by_its_name() -> None:
+    """--format with the very string of a catalogue format, or one of its variants, is that format."""
+    for made in formats():
+        for text in (made.source, *made.variants):
+            assert resolve(text).all[0].name == made.name
+
+
 # --- properties ----------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
@@ -371,9 +465,15 @@ def test_lines_of_ten_megabytes(line: str) -> None:
 
 @pytest.mark.usefixtures("no_hang")
 @pytest.mark.parametrize(
-    "text", ["%REQ(A)%|%UPSTREAM_CLUSTER%|%REQ(B)% X", "%REQ(A)%%DURATION% x", "%REQ(A)%x%HOSTNAME%x%DURATION% y"]
+    "text",
+    [
+        '"%REQ(A)%"|"%UPSTREAM_TRANSPORT_FAILURE_REASON%";%REQ(B)%',
+        "%REQ(A)%|%UPSTREAM_CLUSTER%|%REQ(B)% X",
+        "%REQ(A)%%DURATION% x",
+        "%REQ(A)%x%HOSTNAME%x%DURATION% y",
+    ],
 )
-@pytest.mark.parametrize("unit", ["|", "1", "x", "x1", "|1", " "])
+@pytest.mark.parametrize("unit", ["|", "1", "x", "x1", "|1", " ", '"|"'])
 def test_custom_formats_take_linear_time(text: str, unit: str) -> None:
     """No format string makes lines of separators quadratic."""
     assert totals(everything([unit * (4_000_000 // len(unit))], text)).total == 1

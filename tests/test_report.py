@@ -125,6 +125,7 @@ def test_absent_durations_have_no_percentiles(tmp_path: Path) -> None:
     ("options", "lines"),
     [
         ({"host": ["a.com"]}, [1, 2, 3]),
+        ({"host": "a.com", "status": "2xx"}, [1]),
         ({"host": ["*.ORG,nothing"]}, [4, 7, 8]),
         ({"status": ["5xx,404"]}, [2, 3]),
         ({"status": ["200-299", "0"]}, [1, 4, 5, 6, 7, 8]),
@@ -163,6 +164,9 @@ def test_filters(log: Log, options: dict[str, Any], lines: list[int]) -> None:
         ),
         ({"since": "yesterday"}, "not a time: 'yesterday' (give 2024-05-01T10:17:14Z, or 5m for five minutes ago)"),
         ({"until": "5 m"}, "not a time: '5 m'"),
+        ({"host": [""]}, "an empty value for a filter"),
+        ({"since": "99999999h"}, "not a time that a log can have"),
+        ({"since": "9999-12-31T00:00:00Z"}, "not a time that a log can have"),
         ({"until": "5mm"}, "not a duration: '5mm' (give 90s, 5m, 1h30m, 2d)"),
     ],
 )
@@ -180,6 +184,7 @@ def test_wrong_filters_are_usage_errors(options: dict[str, Any], message: str) -
         ("time:5", "not a duration: '5'"),
         ("time:0s", "a duration must be above zero"),
         ("host,host", "a column twice in 'host,host'"),
+        ("bytes_sent", "cannot group by 'bytes_sent': every row of a report has its sum"),
         ("", "cannot group by ''"),
     ],
 )
@@ -238,6 +243,9 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("2024-05-01T10:00:00.000Z a.com 5\n")
     log = read(tmp_path / "x.log", "%START_TIME% %REQ(:AUTHORITY)% %DURATION%", ["host", "duration"])
     assert log.to_arrow().to_pydict() == {"host": ["a.com"], "duration": [5]}
+    assert read(tmp_path / "x.log", "%START_TIME% %REQ(:AUTHORITY)% %DURATION%", "host").to_arrow().column_names == [
+        "host"
+    ]
     with pytest.raises(UsageError, match="no column 'hots'; columns are: start_time, "):
         read("x", columns=["hots"])
 
@@ -249,3 +257,4 @@ def test_notebook_card_is_escaped(tmp_path: Path) -> None:
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "2024-05-01" in html
+    assert "none.log: no such file" in read(["none.log", tmp_path / "x.log"])._repr_html_()

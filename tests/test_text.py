@@ -28,7 +28,8 @@ HOSTILE = st.lists(
 def own(made: Format, record: dict[str, object]) -> dict[str, object]:
     """The part of a record that the format prints."""
     names = {column.name for column in made.columns}
-    return {name: value for name, value in record.items() if name in names}
+    meant = {name: value for name, value in record.items() if name in names}
+    return meant | ({"path": None} if meant.get("path") == "" else {})  # no request has an empty path
 
 
 def possible(name: str, record: dict[str, object]) -> bool:
@@ -130,12 +131,36 @@ def test_forged_server_name_is_ambiguous() -> None:
     assert DEFAULT.parse(line(**values, requested_server_name=forged))["ambiguous"] is True
 
 
-def test_quote_in_an_authority_is_ambiguous() -> None:
-    """No server takes a host with a quote: where the split is unique, forging lies behind it (Istio up to 1.2)."""
+def test_forged_server_name_at_the_end_of_a_line() -> None:
+    """Where the SNI comes last, as up to Istio 1.2, a forged one makes the record ambiguous as well."""
     made = TEXTS["istio-1.1"]
     tail = '"e.com" "6.6.6.6:80" outbound|80||e.com 1.1.1.1:1 2.2.2.2:2 3.3.3.3:3'
     text = f'[2019-05-01T10:17:14.118Z] "GET / HTTP/2" 200 - "-" 0 0 1 1 "-" "-" "-" {tail} x" "7.7.7.7:1" c 1 2 3 s'
     assert made.parse(text)["ambiguous"] is True
+    own = '[%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)%" %RESPONSE_CODE% "%REQ(X-TEAM)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER% %REQUESTED_SERVER_NAME%'
+    bypass = '[2024-05-01T10:17:14.118Z] "GET /" 200 "team" "9.9.9.9:443" PassthroughCluster x" "6.6.6.6:443" outbound|443||good.com good.com'
+    assert Format.compile(own).parse(bypass)["ambiguous"] is True
+    assert (
+        Format.compile(own).parse(bypass.replace(' x" "6.6.6.6:443" outbound|443||good.com', ""))["ambiguous"] is False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sample"),
+    [
+        ('{"t":"%START_TIME%","reason":"%UPSTREAM_TRANSPORT_FAILURE_REASON%","authority":"%REQ(:AUTHORITY)%","ua":"%REQ(USER-AGENT)%","up":%UPSTREAM_HOST%}',
+         '{"t":"2024-05-01T10:00:00.000Z","reason":"-","authority":"evil.com","ua":"x","authority":"good.com","ua":"y"z","up":6.6.6.6:443}'),
+        ('"%START_TIME%","%REQ(:AUTHORITY)%","%REQ(USER-AGENT)%","%UPSTREAM_TRANSPORT_FAILURE_REASON%","%UPSTREAM_HOST%",%DURATION%',
+         '"2024-05-01T10:00:00.000Z","evil.com","x","y","-","6.6.6.6:443",5'),
+        ('%REQ(C)% %REQ(A)% "%UPSTREAM_TRANSPORT_FAILURE_REASON%"', '- "0  "TLS_e"'),
+        ("%REQ(A)%%START_TIME(%s)% %DURATION%", "10--UFUF12 5"),
+    ],
+)  # fmt: skip
+def test_what_only_seems_delimited_is_ambiguous(text: str, sample: str) -> None:
+    """A failure reason between other delimiters than Istio's, and digits glued to a header, have no end of their own."""
+    record = Format.compile(text).parse(sample)
+    assert record["ambiguous"] is True
+    assert record["host"] is None
 
 
 @pytest.mark.parametrize(

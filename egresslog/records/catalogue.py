@@ -72,14 +72,26 @@ def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
         return Formats(formats())
     if isinstance(wanted, Format):
         return Formats([wanted])
-    if isinstance(wanted, Mapping) or "%" in wanted:
-        return Formats([Format.compile(wanted)])
+    if isinstance(wanted, Mapping) or "%" in wanted or wanted.lstrip().startswith("{"):
+        return Formats([_known(wanted) or Format.compile(wanted)])
     if wanted.endswith(".toml"):
         try:
             return Formats([Format.load(Path(wanted))])
         except OSError as error:
             raise FormatError(f"{wanted}: {error.strerror or error}") from None
     return Formats([named(wanted)])
+
+
+def _known(wanted: str | Mapping[str, Any]) -> Format | None:
+    """The catalogue's format with this very string, which goes by its name then."""
+    for made in formats():
+        if isinstance(wanted, str):
+            texts = [text.strip("\n") for text in (made.source, *made.variants) if isinstance(text, str)]
+            if wanted.strip("\n") in texts:
+                return made
+        elif made.source == wanted:
+            return made
+    return None
 
 
 class Formats:

@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"(?:tcp://)?(?:\[([^\]]*)\]|([^:\[\]/]+))(?::(\d{1,5}))?"
 _PORT = r":[0-9]{1,5}$"
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}", re.ASCII)
 _AUTHORITY = re.compile(r"(.*?)\.?(?::\d*)?", re.DOTALL | re.ASCII)
-_CLUSTER = re.compile(r"(?:in|out)bound[^|]*\|[^|]*\|[^|]*\|(.+)", re.DOTALL)
+_CLUSTER = re.compile(r"(?:outbound|inbound-vip)\|[^|]*\|[^|]*\|(.+)", re.DOTALL)
 
 # Envoy writes bytes that are no UTF-8 as they are, and as \u00XX into JSON: one reading for both.
 codecs.register_error("egresslog", lambda error: (_latin1(error), error.end))  # type: ignore[attr-defined]
@@ -203,9 +203,10 @@ def ip_of(address: str) -> str | None:
     if _IPV4.fullmatch(text):  # ipaddress takes microseconds, and most addresses are these
         return text
     try:
-        return str(ip_address(text))
+        found_ip = ip_address(text)
     except ValueError:
         return None
+    return str(getattr(found_ip, "ipv4_mapped", None) or found_ip)
 
 
 def port_of(address: str) -> str | None:

@@ -25,6 +25,10 @@ PREFIXES = {
 }
 _PREFIXES = {name: re.compile(source, re.ASCII) for name, source in PREFIXES.items()}
 _CRI = re.compile(rf"{_TIME} (stdout|stderr) ([FP])(?::[^ ]*)?(?: |\Z)", re.ASCII)
+_DOCKER = {"log", "stream", "time", "attrs"}
+_FLUENT = _DOCKER | {"kubernetes", "docker", "tag", "date", "logtag", "_p", "@timestamp", "source"}
+_BEATS = {"message", "stream", "@timestamp", "@metadata", "kubernetes", "container", "host", "agent", "ecs", "input",
+          "log", "fields", "tags", "event", "offset", "source", "prospector", "beat"}  # fmt: skip
 _DOCKER_PART = 16 * 1024  # Docker's json-file driver cuts a line into parts of this many bytes
 
 _LEVEL = r"(?:trace|debug|info|warn|warning|error|err|critical|fatal|panic|none|off)"
@@ -40,6 +44,14 @@ _OTHER = re.compile(
 _ACCESS = re.compile(
     r'\[?\d{4}-\d\d-\d\dT|.*?(?:" "|HTTP/\d(?:\.\d)?" |"- - -"|(?:in|out)bound(?:-vip)?\|\d*\||'
     r"(?:Passthrough|BlackHole)Cluster)",
+    re.ASCII,
+)
+
+
+# The agent's configuration (YAML), Envoy's headers (`':path', '/'`), a stack trace of Go.
+_CONTINUATION = re.compile(
+    r"(?:[ \t']|[]})]+,?\Z|- |[A-Za-z_][\w./-]*:(?:\s|\Z)"
+    r"|goroutine \d|created by |[\w./*()-]{1,200}\([^|\"]{0,200}\)\Z)",
     re.ASCII,
 )
 
@@ -64,14 +76,18 @@ def unwrap(line: str) -> Envelope | None:
 
 
 def unwrap_object(found: dict[str, Any]) -> Envelope | None:
-    """Takes the message out of Docker's json-file, fluent-bit's or Beats' object."""
+    """Takes the message out of Docker's json-file, fluent-bit's or Beats' object.
+
+    Only objects with no other keys than theirs: a text log that looks like JSON has its own, and in it a client could
+    write a key `log` with a whole forged line (shared facts, section 7).
+    """
     message = found.get("log")
-    if isinstance(message, str):
+    if isinstance(message, str) and found.keys() <= _FLUENT:
+        parts = found.keys() <= _DOCKER and "time" in found
         complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
-        stream = found.get("stream")
-        return Envelope("docker", message.removesuffix("\n"), str(stream), part=not complete)
+        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), part=parts and not complete)
     message = found.get("message")
-    if isinstance(message, str) and "level" not in found:
+    if isinstance(message, str) and found.keys() <= _BEATS:
         return Envelope("beats", message.removesuffix("\n"))
     return None
 
@@ -83,9 +99,10 @@ def is_other(line: str) -> bool:
 
 def is_other_object(found: dict[str, Any]) -> bool:
     """Whether a JSON line is a message of the agent (`logAsJson`), of ztunnel or of Mixer."""
-    return "level" in found and bool({"msg", "message", "time", "scope"} & found.keys())
+    first = next(iter(found), "")  # their own writes the level first; what a client adds to a text log comes later
+    return first == "level" and bool({"msg", "message", "time", "scope"} & found.keys())
 
 
-def looks_like_access(line: str) -> bool:
-    """Whether a line that follows the proxy's own message is more likely a broken record than its continuation."""
-    return line.startswith('{"') or _ACCESS.match(line) is not None
+def continues(line: str) -> bool:
+    """Whether a line without mark, after the proxy's own message, is its continuation and no broken record."""
+    return _CONTINUATION.match(line) is not None and _ACCESS.match(line) is None

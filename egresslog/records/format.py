@@ -67,7 +67,7 @@ class Format:
         """
         if isinstance(source, Mapping):
             return cls(name, source, None, JsonFormat(source, omit_empty=omit_empty))
-        text = TextFormat(read(source))
+        text = TextFormat(read(source), omit_empty=omit_empty)
         if source.lstrip().startswith("{"):
             try:
                 template = json.loads(source)

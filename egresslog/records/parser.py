@@ -18,8 +18,9 @@ from egresslog.errors import LineError
 from egresslog.records import columns, envelope
 from egresslog.records.catalogue import Formats, Match
 from egresslog.records.format import Format
-from egresslog.records.json_lines import load
+from egresslog.records.json_lines import JsonRow, Repeated, load
 from egresslog.records.lines import MAX_LINE, Chunk, Counts, Parsed, Reject
+from egresslog.records.text import Row
 
 _ENVELOPES_DEEP = 4
 _PODS = 10_000  # names that a stream may have
@@ -109,7 +110,7 @@ class Parser:
                 continue
             if numbers and numbers[-1] == number - 1:
                 self._continues = False
-            self._line(line, number)
+            self._text(line, line, number, ())
             # A line that goes on in parts must not be overtaken by the quick way.
             following = None if self._parts else self._quick
             if following is not quick:
@@ -132,9 +133,6 @@ class Parser:
             self._joined[part.number] = raw = "\n".join(part.raw)
             self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
         return self._end([], 0)
-
-    def _line(self, line: str, number: int) -> None:
-        self._text(line, line, number, ())
 
     def _text(self, text: str, raw: str, number: int, around: tuple[str, ...], note: str = "") -> None:
         """Takes envelopes off until a record, a message of the proxy or a reject is left."""
@@ -159,7 +157,7 @@ class Parser:
                     text, raw = "".join(part.message), "\n".join(part.raw)
                     self._joined[number] = raw
                 continue
-            elif self._continues and not envelope.looks_like_access(text):
+            elif self._continues and envelope.continues(text):
                 self._other += 1
             else:
                 reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
@@ -169,7 +167,11 @@ class Parser:
     def _classify(self, text: str) -> Match | envelope.Envelope | LineError | _Other:
         """What one message is, apart from what came before it."""
         formats = self.formats
+        # A log that was truncated while it was written begins with NULs (copytruncate); joined files hold BOMs.
+        text = text.lstrip("\0\ufeff") if text[:1] in {"\0", "\ufeff"} else text
         if match := formats.read_text(text):
+            return match
+        if formats.forced and (match := self._forced(formats.forced, text)):
             return match
         problem: LineError | None = None
         if text.startswith("{"):
@@ -194,6 +196,18 @@ class Parser:
                 return envelope.Envelope("stern", text.removeprefix(prefix))
         return None
 
+    @staticmethod
+    def _forced(made: Format, text: str) -> Match | None:
+        """A line of the one format that was asked for; what a client wrote into it must not make it anything else."""
+        if made.json is None:
+            row: Row | JsonRow | None = made.read_wide(text)
+        else:
+            try:
+                row = made.read_line(text)
+            except LineError:
+                row = None
+        return Match(made, row.values, row.ambiguous) if row else None
+
     def _object(self, found: dict[str, Any]) -> Match | envelope.Envelope | LineError | _Other:
         try:
             match = self.formats.read_object(found)
@@ -201,6 +215,8 @@ class Parser:
             return error
         if match:
             return match
+        if isinstance(found, Repeated):
+            return LineError("a key comes twice: a text log that only looks like JSON, or a forged one, at byte 0", 0)
         if inside := envelope.unwrap_object(found):
             return inside
         return _Other() if envelope.is_other_object(found) else self.formats.explain_keys(found)

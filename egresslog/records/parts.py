@@ -42,6 +42,7 @@ class Part:
     hard: bool
     optional: bool  # may print nothing at all (omitEmptyValues)
     glued: bool  # stands right behind free text, without a blank (Istio 1.0's protocol)
+    empty_is_absent: bool
     shape: times.Shape | None
 
     @property
@@ -62,24 +63,31 @@ class Part:
         return f"{pattern}(?! )" if backward else f"(?<! ){pattern}"
 
 
-def parts_of(template: Template) -> tuple[Part, ...]:
-    """Decides for each field whether it is hard: its neighbours show where it begins and ends."""
+def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = False) -> tuple[Part, ...]:
+    """Decides for each field whether it is hard: its neighbours show where it begins and ends.
+
+    Args:
+        template: the format string.
+        omit_empty: nothing printed always means absent (`omitEmptyValues`).
+        free_end: an SNI at the end of the line may hold anything, too.
+    """
     parts = []
     last = len(template.fields) - 1
     for index, field in enumerate(template.fields):
         before, after = template.literals[index], template.literals[index + 1]
         kind, shape, hard = field.kind, None, False
+        delimited = bool(before or not index) and bool(after or index == last)
         if kind is Kind.TIME:
             shape = times.shape(field.argument)
-            if shape is None:  # a directive no date can be made of: keep the text
-                kind = Kind.TEXT
-            hard = shape is not None
+            # `%s` prints any number of digits: a digit beside it would leave its end open.
+            hard = shape is times.RFC3339 or (shape is not None and delimited and not _digits(before, after))
+            if not hard:  # no date can be made of it, or its end does not show: keep the text
+                kind, shape = Kind.TEXT, None
         elif kind is Kind.TEXT and index == last and field.operator == "REQUESTED_SERVER_NAME" and not after:
             # At the end of a line a free SNI would swallow the tail of a longer format.
-            kind = Kind.TOKEN
-        elif kind is Kind.TEXT and field.named and not field.client and before[-1:] == after[:1] == '"':
-            kind = field.kind if field.operator in _FREE else Kind.QUOTED
-        delimited = bool(before or not index) and bool(after or index == last)
+            kind = Kind.TEXT if free_end else Kind.TOKEN
+        elif _is_quoted(template, index):
+            kind = Kind.QUOTED
         if kind in _HARD:
             alphabet = re.compile(_HARD[kind][2], re.ASCII)
             hard = not (alphabet.match(before[-1:]) or alphabet.match(after[:1]))
@@ -88,8 +96,27 @@ def parts_of(template: Template) -> tuple[Part, ...]:
         if kind is not field.kind:
             column = custom_column(f"{field.column.name}_text", kind) if field.kind is Kind.TIME else field.column
             field = replace(field, kind=kind, column=column)  # noqa: PLW2901
-        parts.append(Part(field, hard, delimited and not field.always, hard and bool(index) and not before, shape))
+        glued = hard and bool(index) and not before
+        # A header may be there and empty; what Envoy writes itself is absent then.
+        empty = omit_empty or (field.named and not field.client) or field.column.name == "path"
+        parts.append(Part(field, hard, delimited and not field.always, glued, empty, shape))
     return tuple(parts)
+
+
+def _digits(before: str, after: str) -> bool:
+    """Whether a letter or digit stands right beside."""
+    return before[-1:].isalnum() or after[:1].isalnum()
+
+
+def _is_quoted(template: Template, index: int) -> bool:
+    """Whether a text that Envoy writes stands in quotes and blanks, between values whose ends show: as in Istio's."""
+    field, literals, fields = template.fields[index], template.literals, template.fields
+    if field.kind is not Kind.TEXT or not field.named or field.client or field.operator in _FREE:
+        return False
+    if not (literals[index].endswith(' "') and literals[index + 1].startswith('" ')):
+        return False
+    beside = (*fields[max(index - 1, 0) : index], *fields[index + 1 : index + 2])
+    return all(other.kind is not Kind.TEXT or (other.named and not other.client) for other in beside)
 
 
 def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tuple[int, ...]) -> str | None:
@@ -129,7 +156,7 @@ def _strict_field(part: Part, separator: str) -> str:
             free = r"-?\d{1,18}"
         elif part.field.kind is Kind.LENIENT:
             return rf"(?:(\d{{1,18}})|{free})"
-        return f"(?:-|({free}))"
+        return f"(?:-|({free[:-1]}+)|)" if part.empty_is_absent and free.endswith("*") else f"(?:-|({free}))"
     if part.field.kind is Kind.LENIENT:
         return rf"(?:(\d{{1,18}})|{_WORD}*)"
     glue = "(?<! )" if part.glued else ""

@@ -8,7 +8,8 @@ there is only one way to split it. *Wide*, the way for all other lines, lets fre
 free values, an *anchor* of literals and hard values, is looked for from the left and from the right. Each search finds
 the outermost places, so the split is unique exactly when both agree; if not, the line is ambiguous.
 
-Neither backtracks over free text: every hard value ends where the literal after it begins, which its alphabet excludes.
+Neither backtracks over free text: a hard value ends where the literal after it begins, which its alphabet excludes (or,
+for a failure reason in quotes, at the first `" `). What has no such end beside it is free.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from egresslog.records.schema import Column, Kind
 from egresslog.records.template import Template
 
 _BLANK = re.compile(r'[ \t"]')
+_NUMBERS = {Kind.NUMBER, Kind.LENIENT}
 _DIGITS = re.compile(r"-?\d{1,18}", re.ASCII)
 _EXPECTED = {Kind.TIME: "a time", Kind.NUMBER: "a number of at most 18 digits", Kind.PROTOCOL: "a protocol"}
 
@@ -52,9 +54,10 @@ class _Anchor:
 class TextFormat:
     """A compiled text format: ``match`` a line, ``explain`` why one does not match."""
 
-    def __init__(self, template: Template) -> None:
+    def __init__(self, template: Template, *, omit_empty: bool = False, free_end: bool = False) -> None:
         self.literals = template.literals
-        self.parts = parts_of(template)
+        self.parts = parts_of(template, omit_empty=omit_empty, free_end=free_end)
+        self._template = template
         self.columns, self._kept = _columns(self.parts)
         #: Source of the quick pattern, to be put behind an envelope's prefix; None if it would not be safe.
         self.strict_source = strict_pattern(self.literals, self.parts, self._kept)
@@ -65,6 +68,13 @@ class TextFormat:
     def strict(self) -> re.Pattern[str] | None:
         """The quick pattern: one group for each column."""
         return re.compile(self.strict_source, re.ASCII) if self.strict_source is not None else None
+
+    @cached_property
+    def _free_end(self) -> TextFormat | None:
+        """The same format with an SNI at the end that may hold anything: what it splits otherwise may be forged."""
+        if self.parts[-1].field.operator != "REQUESTED_SERVER_NAME" or not self.parts[-1].hard:
+            return None
+        return TextFormat(self._template, free_end=True)
 
     def shape(self, column: str) -> times.Shape | None:
         """How a time column prints."""
@@ -95,16 +105,15 @@ class TextFormat:
                 known = same or part.hard or (forged_tail and not _BLANK.search(text))
             else:
                 known = same
-            value = None if not known or text == "-" or (part.hard and not text) else text
-            if value is not None and part.field.kind in {Kind.NUMBER, Kind.LENIENT}:
-                if not _DIGITS.fullmatch(value):
-                    if part.field.kind is Kind.NUMBER:
-                        return None
-                    value = None
-            elif value is not None and part.label == "authority" and '"' in value:
-                # No server takes such a host: a forged SNI or header lies behind it.
-                ambiguous = True
+            absent = text == "-" or (not text and (part.hard or part.empty_is_absent))
+            value = None if absent or not known else text
+            if value is not None and part.field.kind in _NUMBERS and not _DIGITS.fullmatch(value):
+                if part.field.kind is Kind.NUMBER:
+                    return None
+                value = None
             values.append(value)
+        if self._free_end and (splits := self._free_end._split(line)):  # noqa: SLF001  (another of this class)
+            ambiguous |= splits[0] != splits[1]
         return Row(tuple([values[index] for index in self._kept]), ambiguous)
 
     def _split(self, line: str) -> tuple[list[Span], list[Span]] | None:

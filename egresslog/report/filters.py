@@ -49,11 +49,11 @@ class Filter:
     def parse(
         cls,
         *,
-        host: Iterable[str] = (),
-        status: Iterable[str] = (),
-        flags: Iterable[str] = (),
-        upstream: Iterable[str] = (),
-        source: Iterable[str] = (),
+        host: str | Iterable[str] = (),
+        status: str | Iterable[str] = (),
+        flags: str | Iterable[str] = (),
+        upstream: str | Iterable[str] = (),
+        source: str | Iterable[str] = (),
         since: str | None = None,
         until: str | None = None,
         now: datetime | None = None,
@@ -70,8 +70,8 @@ class Filter:
             tuple(_flag(value) for value in _values(flags)),
             tuple(_network(value, "upstream") for value in _values(upstream)),
             tuple(_network(value, "source") for value in _values(source)),
-            moment(since, now) if since else None,
-            moment(until, now) if until else None,
+            None if since is None else moment(since, now),
+            None if until is None else moment(until, now),
         )
 
     def __bool__(self) -> bool:
@@ -107,9 +107,12 @@ class Filter:
             yield pc.less(start, self.until)
 
 
-def _values(given: Iterable[str]) -> list[str]:
-    values = [part.strip() for value in given for part in value.split(",")]
-    return [value for value in values if value]
+def _values(given: str | Iterable[str]) -> list[str]:
+    values = [part.strip() for value in ([given] if isinstance(given, str) else given) for part in value.split(",")]
+    if not all(values):
+        # An unset shell variable must not let everything pass.
+        raise UsageError("an empty value for a filter: leave the option out, or say what to filter for")
+    return values
 
 
 def _status(text: str) -> tuple[int, int]:

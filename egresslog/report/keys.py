@@ -16,6 +16,11 @@ from egresslog.report.spans import duration
 DEFAULT = ("host", "status", "upstream_ip")  # one table for each
 MEASURED = ("bytes_received", "bytes_sent", "duration", "start_time")
 ERROR = "error"
+#: What every row has beside its keys, in this order.
+MEASURES = (
+    "requests", "share", "bytes_received", "bytes_sent", "errors",
+    "duration_p50", "duration_p90", "duration_p99", "first_seen", "last_seen",
+)  # fmt: skip
 _FIRST_ERROR = 400
 
 
@@ -42,6 +47,8 @@ def parse(text: str, columns: Iterable[str]) -> tuple[Key, ...]:
             keys.append(Key("time", "start_time", duration(size) if colon else duration("1m")))
         elif part == "status":
             keys.append(Key("status", "response_code"))
+        elif part in MEASURES:
+            raise UsageError(f"cannot group by {part!r}: every row of a report has its sum")
         elif part in known:
             keys.append(Key(part, part))
         else:

@@ -12,20 +12,10 @@ from typing import Any
 import narwhals as nw
 
 from egresslog.errors import UsageError
-from egresslog.report.keys import ERROR, Key
+from egresslog.report.keys import ERROR, MEASURES, Key
 
 PERCENTILES = {"duration_p50": 0.50, "duration_p90": 0.90, "duration_p99": 0.99}
 _PLACES = 6  # what lies beyond is noise of floating point
-MEASURES = (
-    "requests",
-    "share",
-    "bytes_received",
-    "bytes_sent",
-    "errors",
-    *PERCENTILES,
-    "first_seen",
-    "last_seen",
-)
 
 
 def summarise(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.LazyFrame[Any]:

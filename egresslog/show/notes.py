@@ -43,6 +43,10 @@ def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading
         )
     if reading.counts.rejected:
         _write_rejects(console, log, rejects_path)
+    if reading.counts.other and not reading.counts.records:
+        console.print(
+            _warning("no line is a known access log: is access logging on? A custom format is named with --format")
+        )
     for error in reading.errors:
         console.print(_error(str(error)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,12 +30,34 @@ def choose(output: str | None, path: str | None, *, piped: str, known: Sequence[
             raise UsageError(f"{path}: the suffix tells no output format; add -o, one of {', '.join(known)}")
         output = _SUFFIXES[suffix]
     if output is None:
-        output = "table" if sys.stdout.isatty() else piped
+        output = "table" if _on_terminal() else piped
     if output not in known:
         raise UsageError(f"no output format {output!r} here; known are {', '.join(known)}")
-    if output == "parquet" and path is None and sys.stdout.isatty():
+    if output == "parquet" and path is None and _on_terminal():
         raise UsageError("Parquet is binary: name a file with --output-file")
     return output
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def check(path: str | None, inputs: Sequence[str] = ()) -> None:
+    """Finds out before a long read whether a file can be written after it.
+
+    Raises:
+        UsageError: the file is one of the ``inputs``, a directory, or in a directory that is not there or closed.
+    """
+    if path is None:
+        return
+    target = Path(path)
+    for name in inputs:
+        if target.exists() and Path(name).exists() and target.samefile(name):
+            raise UsageError(f"{path}: is one of the files to read, and would be replaced")
+    if target.is_dir():
+        raise UsageError(f"{path}: cannot be written: is a directory")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise UsageError(f"{path}: cannot be written: no such directory, or no permission")
 
 
 @contextmanager
@@ -42,9 +65,12 @@ def opened(path: str | None) -> Iterator[IO[bytes]]:
     """Standard output, or a file that appears under its name when it is complete.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: standard output is closed.
+        OSError: writing failed (a full disk); nothing half-written is left.
     """
     if path is None:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed; name a file with --output-file")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -53,13 +79,9 @@ def opened(path: str | None) -> Iterator[IO[bytes]]:
         with target.open("wb") as out:
             yield out
         return
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        out = part.open("wb")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with out:
+        with part.open("xb") as out:
             yield out
         part.replace(target)
     except BaseException:

@@ -27,6 +27,7 @@ _TITLES = {
 _OPTIONAL = {column.name for column in ERA}
 
 
+REJECT_FORMS = ("ndjson", "json", "csv", "parquet")
 FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
 
 

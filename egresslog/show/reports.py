@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import IO, Any
 
 import pyarrow as pa
@@ -15,8 +16,9 @@ from egresslog.reading import Reading, Table
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import Colour, Terminal, code_style
-from egresslog.show.values import plural, rfc3339, safe, size
+from egresslog.show.values import plain, plural, rfc3339, safe, size
 
+_PAGE = 10_000  # rows
 _BYTES = {"bytes_received", "bytes_sent"}
 _TITLES = {
     "requests": "REQUESTS", "share": "SHARE", "bytes_received": "RECEIVED", "bytes_sent": "SENT", "errors": "ERRORS",
@@ -30,7 +32,7 @@ FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "
 
 def write(out: IO[bytes], form: str, reading: Reading, tables: Sequence[Table], colour: Colour) -> None:
     """Writes the report in one of FORMS."""
-    if form in {"json", "yaml"}:
+    if form == "yaml":
         write_document(out, form, document(reading, tables))
         return
     if form in _WRITERS:
@@ -42,23 +44,29 @@ def write(out: IO[bytes], form: str, reading: Reading, tables: Sequence[Table], 
 
 
 def document(reading: Reading, tables: Sequence[Table]) -> dict[str, Any]:
-    """The report as JSON has it (README, "Machine output"). A table that --top cut says how much is omitted."""
-    counts = reading.counts
-    return {
-        "lines": {
-            "total": counts.total,
-            "records": counts.records,
-            "other": counts.other,
-            "rejected": counts.rejected,
-            "ambiguous": counts.ambiguous,
-        },
-        "window": dict(zip(("from", "to"), window(reading), strict=True)),
-        "tables": [
-            {"by": list(table.by), "rows": _rows(table)}
-            | ({"omitted": {"rows": table.omitted, "requests": table.omitted_requests}} if table.omitted else {})
-            for table in tables
-        ],
-    }
+    """The report as JSON has it (README, "Output"). A table that --top cut says how much is omitted."""
+    return {**_head(reading), "tables": [{**_about(table), "rows": list(_rows(table))} for table in tables]}
+
+
+def _head(reading: Reading) -> dict[str, Any]:
+    return {"lines": asdict(reading.counts), "window": dict(zip(("from", "to"), window(reading), strict=True))}
+
+
+def _about(table: Table) -> dict[str, Any]:
+    omitted = {"omitted": {"rows": table.omitted, "requests": table.omitted_requests}} if table.omitted else {}
+    return {"by": list(table.by), **omitted}
+
+
+def write_json(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+    """The document as JSON, a row per line; clients make up hosts, so there may be millions of rows."""
+    out.write(json.dumps(_head(reading), indent=2).removesuffix("\n}").encode() + b',\n  "tables": [')
+    for number, table in enumerate(tables):
+        start = json.dumps(_about(table)).removesuffix("}")
+        out.write(("," * bool(number) + f"\n    {start}, " + '"rows": [').encode())
+        for at, row in enumerate(_rows(table)):
+            out.write(("," * bool(at) + "\n      " + json.dumps(row)).encode())
+        out.write(b"\n    ]}" if len(table.rows) else b"]}")
+    out.write(b"\n  ]\n}\n")
 
 
 def window(reading: Reading) -> tuple[str | None, str | None]:
@@ -69,16 +77,10 @@ def window(reading: Reading) -> tuple[str | None, str | None]:
     return first, last
 
 
-def _rows(table: Table) -> list[dict[str, Any]]:
-    columns: dict[str, list[Any]] = {}
-    for name in table.rows.schema.names:
-        column = table.rows[name]
-        if pa.types.is_timestamp(column.type):
-            numbers = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_pylist()
-            columns[name] = [None if value is None else rfc3339(value) for value in numbers]
-        else:
-            columns[name] = column.to_pylist()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+def _rows(table: Table) -> Iterator[dict[str, Any]]:
+    for batch in table.rows.to_batches(max_chunksize=_PAGE):
+        columns = plain(batch, batch.schema.names)
+        yield from (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def write_ndjson(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
@@ -230,6 +232,7 @@ def _class(key: bool) -> str:
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], Reading, Sequence[Table]], None]] = {
+    "json": write_json,
     "ndjson": write_ndjson,
     "csv": write_csv_report,
     "parquet": write_parquet,

@@ -24,6 +24,7 @@ from egresslog.sources.paths import STDIN, Source, why
 
 BLOCK = 1024 * 1024
 _PEEK = 512
+_PIECE = 512
 
 Opener = Callable[[IO[bytes]], Any]
 
@@ -94,7 +95,7 @@ def _read(raw: IO[bytes], origin: str, progress: Callable[[int], None] | None) -
         if start.startswith(mark):
             raise SourceError(origin, what)
     opener = next((opener for mark, opener in _COMPRESSED.items() if start.startswith(mark)), None)
-    yield from _lines(opener(buffered).read if opener else buffered.read1, origin, packed=opener is not None)
+    yield from _lines(opener(buffered).read1 if opener else buffered.read1, origin, packed=opener is not None)
 
 
 def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterator[Chunk]:
@@ -102,9 +103,10 @@ def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterat
     problem: SourceError | None = None
     decode: Callable[[bytes], bytes] | None = None
     begun = False
+    blocks = _gathered(read) if packed else iter(lambda: read(BLOCK), b"")
     while True:
         try:
-            block = read(BLOCK)
+            block = next(blocks, b"")
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             what = "the compressed data is damaged or ends early" if packed else why(error)
             problem = SourceError(origin, f"{what}; {cutter.number - 1} whole lines were read before ({error})")
@@ -118,6 +120,27 @@ def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterat
     yield from cutter.finish("the file breaks off in this line," if problem else "")
     if problem:
         raise problem
+
+
+def _gathered(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Blocks out of small pieces: a decompressor that fails inside a read gives out nothing of what it had."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            piece = read(_PIECE)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            if parts:
+                yield b"".join(parts)
+            raise
+        parts.append(piece)
+        size += len(piece)
+        if not piece or size >= BLOCK:
+            if size:
+                yield b"".join(parts)
+            parts, size = [], 0
+        if not piece:
+            return
 
 
 class _Cutter:

@@ -70,31 +70,29 @@ def _expand(text: str, found: Found) -> Iterator[str]:
             yield name
             continue
         errors = len(found.errors)
-        inside = [str(entry) for entry in _walk(Path(name), set(), found)]
+        inside = [str(entry) for entry in _walk(Path(name), found)]
         if not inside and len(found.errors) == errors:
             found.errors.append(SourceError(name, "no file in this directory"))
         yield from inside
 
 
-def _walk(directory: Path, above: set[tuple[int, int]], found: Found) -> Iterator[Path]:
-    """All files below, in natural order. An unreadable directory is an error, a link to one above is not followed."""
+def _walk(directory: Path, found: Found) -> Iterator[Path]:
+    """All files below, in natural order. An unreadable directory is an error, a link to a directory is not followed."""
     try:
-        status = directory.stat()
         entries = sorted(directory.iterdir(), key=lambda entry: _natural(entry.name))
     except OSError as error:
         found.errors.append(SourceError(str(directory), why(error)))
         return
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        found.notes.append(f"{directory}: a link to a directory above it, not followed")
-        return
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
-            yield from _walk(entry, {*above, here}, found)
-        elif entry.is_file() or entry.is_symlink():
-            yield entry
+        if not entry.is_dir():
+            if entry.is_file() or entry.is_symlink():
+                yield entry
+        elif entry.is_symlink():
+            found.notes.append(f"{entry}: a link to a directory, not followed; name it to read it")
+        else:
+            yield from _walk(entry, found)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
