@@ -170,7 +170,9 @@ class Formats:
         """Why no text format takes the line: what the one that comes furthest says."""
         if not self.texts:
             return LineError("expected a JSON object at byte 0", 0)
-        return max((made.text.explain(line) for made in self.texts if made.text), key=lambda error: error.byte)
+        reaches = [(made.text.reach(line), made.text) for made in self.all if made.text and not made.json]
+        furthest = max(reach for reach, _ in reaches)
+        return max((text.explain(line) for reach, text in reaches if reach == furthest), key=lambda error: error.byte)
 
     def explain_keys(self, found: dict[str, Any]) -> LineError:
         """Why no JSON format takes the object: its keys against those of the nearest format."""

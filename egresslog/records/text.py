@@ -125,16 +125,17 @@ class TextFormat:
         if first is last:
             spans = [head.span(group + 1) for group in range(len(self.parts))]
             return (spans, spans) if head.end() == size else None
-        mirror = line[::-1]
-        tail = last.backward.match(mirror)
-        if not tail or head.end() > size - tail.end():
-            return None
-        left, right = [head], [tail]
+        left = [head]
         for anchor in self._anchors[1:-1]:
-            found = anchor.forward.search(line, left[-1].end(), size - tail.end())
+            found = anchor.forward.search(line, left[-1].end())
             if not found:
                 return None
             left.append(found)
+        mirror = line[::-1]
+        tail = last.backward.match(mirror)
+        if not tail or left[-1].end() > size - tail.end():
+            return None
+        right = [tail]
         for anchor in self._anchors[-2:0:-1]:
             found = anchor.backward.search(mirror, right[-1].end(), size - head.end())
             if not found:
@@ -153,6 +154,20 @@ class TextFormat:
             spans.append((before[0][1], after[0][0]))
             spans.extend(after[1:])
         return spans
+
+    def reach(self, line: str) -> int:
+        """About how far, from the left, a line fits: quick, to choose the format that ``explain`` is asked of."""
+        found = self._progress.match(line)
+        return found.end() if found else 0
+
+    @cached_property
+    def _progress(self) -> re.Pattern[str]:
+        pattern = ""
+        for index in range(len(self.parts) - 1, -1, -1):
+            part, after = self.parts[index], self.literals[index + 1]
+            value = part.wide(backward=False) if part.hard else r'[^" ]*' if after.startswith(" ") else r'[^"]*'
+            pattern = f"(?:{value}(?:{re.escape(after)}{pattern})?)?"
+        return re.compile(re.escape(self.literals[0]) + pattern, re.ASCII)
 
     def explain(self, line: str) -> LineError:
         """Says where, from the left, the line stops to fit."""
