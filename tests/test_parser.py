@@ -479,6 +479,14 @@ def test_custom_formats_take_linear_time(text: str, unit: str) -> None:
     assert totals(everything([unit * (4_000_000 // len(unit))], text)).total == 1
 
 
+@pytest.mark.usefixtures("no_hang")
+def test_many_absent_values_are_tried_once() -> None:
+    """A line that nearly fits does not try each combination of what `-` may mean: with 40 values that would never end."""
+    text = " ".join(f'"%REQ(X-{number})%" %UPSTREAM_HOST% %BYTES_SENT%' for number in range(40))
+    line = " ".join('"-" - -' for _ in range(40))
+    assert totals(everything([line + " end", line], text)) == Counts(2, 1, 0, 1, 0)
+
+
 def test_formats_share_nothing_between_logs() -> None:
     """What one log looks like does not change how the next is read."""
     wanted = Formats(formats())

@@ -139,25 +139,31 @@ def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tup
         separators |= dict.fromkeys(soft, usable[0])
     pattern = re.escape(literals[0])
     for index, part in enumerate(parts):
-        value = _strict_field(part, separators.get(index, ""))
+        value = _strict_field(part, separators.get(index, ""), literals[index + 1])
         pattern += value if index in kept else re.sub(r"\((?!\?)", "(?:", value)
         pattern += re.escape(literals[index + 1])
     return pattern + r"\Z"
 
 
-def _strict_field(part: Part, separator: str) -> str:
-    """One group; a value that is absent (`-`, or nothing) leaves it unset."""
+def _strict_field(part: Part, separator: str, after: str) -> str:
+    """One group; a value that is absent (`-`, or nothing) leaves it unset.
+
+    There is one way to match a value: of several, a line that fits only nearly would try every combination.
+    """
     if part.shape:
         return f"({part.shape.forward})"
-    nothing = "|" if part.optional else ""
-    if not part.hard:
-        free = rf'[^"{re.escape(separator)}]*'
-        if part.field.kind is Kind.NUMBER:
-            free = r"-?\d{1,18}"
-        elif part.field.kind is Kind.LENIENT:
-            return rf"(?:(\d{{1,18}})|{free})"
-        return f"(?:-|({free[:-1]}+)|)" if part.empty_is_absent and free.endswith("*") else f"(?:-|({free}))"
-    if part.field.kind is Kind.LENIENT:
-        return rf"(?:(\d{{1,18}})|{_WORD}*)"
-    glue = "(?<! )" if part.glued else ""
-    return f"{glue}(?:-|({_HARD[part.field.kind][0]}){nothing})"
+    end = re.escape(after[:1]) if after else r"\Z"
+    kind, nothing = part.field.kind, part.optional
+    if part.hard:
+        value = _HARD[kind][0]
+    elif kind in {Kind.NUMBER, Kind.LENIENT}:
+        value = r"-?\d{1,18}"
+    else:
+        nothing = part.empty_is_absent
+        value = rf'[^"{re.escape(separator)}]{"+" if nothing else "*"}'
+    ends = bool(after) and re.match(value.rstrip("+*"), after[:1]) is None  # the value cannot run on into the literal
+    if kind is Kind.LENIENT:
+        return rf"(?>(\d{{1,18}})(?={end})|{_WORD}*)" if ends else rf"(?:(\d{{1,18}})(?={end})|(?!\d+{end}){_WORD}*)"
+    if ends or not after:
+        return rf"{'(?<! )' * part.glued}(?>-(?={end})|({value}){'|' * nothing})"
+    return rf"{'(?<! )' * part.glued}(?:-(?={end})|(?!-{end})({value}){'|' * nothing})"
