@@ -50,14 +50,14 @@ class Log:
         self._found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
         self._formats = resolve(format)
         self._schema = Parser(self._formats).schema
-        known = [name for name in self._schema.names if name != PRECISION]
+        self._known = [name for name in self._schema.names if name != PRECISION]
         columns = [columns] if isinstance(columns, str) else columns
-        if unknown := [name for name in columns or () if name not in known]:
-            raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(known)}")
+        if unknown := [name for name in columns or () if name not in self._known]:
+            raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(self._known)}")
         #: Columns that a custom format adds to those of every record.
         self.own_columns = tuple(column.name for column in self._formats.columns[len(BASE) :] if column not in ERA)
         #: Names of the columns that ``batches`` and the frames have.
-        self.columns = tuple(columns or known)
+        self.columns = tuple(columns or self._known)
         self.where = where or Filter()
         self.keep_going = keep_going
         self.progress = progress
@@ -180,11 +180,9 @@ class Log:
 
         from egresslog.report.summary import ordered, summarise  # noqa: PLC0415
 
-        names = [name for name in self._schema.names if name != PRECISION]
-        wanted = [grouping.parse(text, names) for text in by]
+        wanted = [grouping.parse(text, self._known) for text in by]
         every = tuple({key: None for keys in wanted for key in keys})
-        distinct = {key.name: key for key in every}
-        if len(distinct) < len(every):
+        if len({key.name for key in every}) < len(every):
             raise UsageError("two different buckets of time in one report; ask for one at a time")
         if top is not None and top < 0:
             raise UsageError("--top takes 0 (all) or more")

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 from egresslog.errors import FormatError, LineError
 from egresslog.records import times
+from egresslog.records.parts import METHOD, NUMBER
 from egresslog.records.schema import Column, Field, Kind, custom_column, is_own
 from egresslog.records.template import read
 from egresslog.records.text import TextFormat
 
 _OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_METHOD = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
+_INTEGER = re.compile(NUMBER, re.ASCII)
+_METHOD = re.compile(f"{METHOD}+", re.ASCII)
 _INT64 = 2**63
 _NESTED = 64
 

@@ -12,13 +12,14 @@ from egresslog.records.template import Template
 # Hard kinds: the pattern in a strict line, in a wide one, and the characters it may hold. Those without a pattern in
 # _BACKWARD read the same backwards. 18 digits are what surely fits 64 bits.
 _WORD = r'[^ \t"]'
-_METHOD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
+METHOD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
+NUMBER = r"-?\d{1,18}"
 _FLAGS = r"[-\w,]"
 _HARD = {
-    Kind.NUMBER: (r"-?\d{1,18}", r"(?:-?\d{1,18}|-|)", r"[-\d]"),
+    Kind.NUMBER: (NUMBER, rf"(?:{NUMBER}|-|)", r"[-\d]"),
     Kind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
     Kind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
-    Kind.METHOD: (rf"{_METHOD}+", rf"{_METHOD}*", _METHOD),
+    Kind.METHOD: (rf"{METHOD}+", rf"{METHOD}*", METHOD),
     Kind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
     Kind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
     # The details may quote the names in the outside server's certificate.
@@ -157,7 +158,7 @@ def _strict_field(part: Part, separator: str, after: str) -> str:
     if part.hard:
         value = _HARD[kind][0]
     elif kind in {Kind.NUMBER, Kind.LENIENT}:
-        value = r"-?\d{1,18}"
+        value = NUMBER
     else:
         nothing = part.empty_is_absent
         value = rf'[^"{re.escape(separator)}]{"+" if nothing else "*"}'

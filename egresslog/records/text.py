@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 from egresslog.errors import LineError
 from egresslog.records import times
-from egresslog.records.parts import Part, parts_of, strict_pattern
+from egresslog.records.parts import NUMBER, Part, parts_of, strict_pattern
 from egresslog.records.schema import Column, Kind
 from egresslog.records.template import Template
 
 _BLANK = re.compile(r'[ \t"]')
 _NUMBERS = {Kind.NUMBER, Kind.LENIENT}
-_DIGITS = re.compile(r"-?\d{1,18}", re.ASCII)
+_DIGITS = re.compile(NUMBER, re.ASCII)
 _EXPECTED = {Kind.TIME: "a time", Kind.NUMBER: "a number of at most 18 digits", Kind.PROTOCOL: "a protocol"}
 
 Span = tuple[int, int]

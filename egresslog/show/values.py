@@ -36,22 +36,21 @@ def safe_column(column: pa.Array, *, formulas: bool = False) -> pa.Array:
     return column
 
 
-def rfc3339(nanoseconds: int, digits: int | None = None) -> str:
-    """A time in UTC with ``digits`` of a second; None: as many groups of three as it needs, at least one."""
+def rfc3339(nanoseconds: int) -> str:
+    """A time in UTC with as many digits of a second, in groups of three, as it needs; at least three."""
     seconds, rest = divmod(nanoseconds, _SECOND)
     fraction = f"{rest:09}"
-    if digits is None:
-        digits = 3 if fraction.endswith("000000") else 6 if fraction.endswith("000") else 9
+    digits = 3 if fraction.endswith("000000") else 6 if fraction.endswith("000") else 9
     stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{fraction[:digits]}Z" if digits else f"{stamp}Z"
+    return f"{stamp}.{fraction[:digits]}Z"
 
 
 def time_texts(batch: pa.RecordBatch, name: str) -> list[str | None]:
     """A time column as RFC 3339, with the digits that the line printed where they are known."""
     column = batch[name]
-    texts = pc.strftime(column, "%Y-%m-%dT%H:%M:%S").to_pylist()
     if name != "start_time" or PRECISION not in batch.schema.names:
         return [None if value is None else rfc3339(value) for value in column.cast(pa.int64()).to_pylist()]
+    texts = pc.strftime(column, "%Y-%m-%dT%H:%M:%S").to_pylist()
     places: Sequence[int | None] = batch[PRECISION].to_pylist()
     ends = {digits: 19 + (1 + digits if digits else 0) for digits in range(10)}
     return [
