@@ -19,14 +19,19 @@ __all__ = [
     "Counts",
     "EgresslogError",
     "Filter",
+    "Finding",
     "Format",
     "FormatError",
+    "Judgement",
     "LineError",
     "Log",
     "SourceError",
     "UsageError",
+    "Verdict",
+    "Verdicts",
     "formats",
     "read",
+    "verify",
 ]
 
 # pyarrow takes a third of a second to import: `egresslog --help` and shell completion must not pay for it.
@@ -35,8 +40,13 @@ _LAZY = {
     "Filter": "egresslog.report.filters",
     "Format": "egresslog.records.format",
     "Log": "egresslog.log",
+    "Finding": "egresslog.verification.results",
+    "Judgement": "egresslog.verification.findings",
+    "Verdict": "egresslog.verdicts",
+    "Verdicts": "egresslog.verdicts",
     "formats": "egresslog.records.catalogue",
     "read": "egresslog.log",
+    "verify": "egresslog.verdicts",
 }
 
 

@@ -6,26 +6,33 @@ Heavy modules are imported inside the commands, so that `--help` and completion 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import egresslog
 from egresslog.exits import Exit, exit_code, run
+from egresslog.inputs import ROWS, filters, open_log, output_colour, shown_progress, tell
 from egresslog.options import (
     By,
     Color,
     Columns,
+    Expect,
+    External,
     Files,
     Flags,
     FormatOption,
+    GatewayFiles,
+    GatewayIp,
+    GatewayService,
     Host,
+    Hosts,
     KeepGoing,
     Name,
     Output,
     OutputFile,
     RejectsFile,
+    SidecarFiles,
     Since,
     Sort,
     Source,
@@ -35,14 +42,9 @@ from egresslog.options import (
     Upstream,
 )  # fmt: skip
 
-if TYPE_CHECKING:
-    from egresslog.log import Log
-    from egresslog.show.terminal import Colour
-
-
 app = typer.Typer(
     name="egresslog",
-    help="Who talks to which outside host through Istio's egress gateway, read from Envoy access logs.",
+    help="Who talks to which outside host through Istio's egress gateway, and does all of it go that way?",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -97,15 +99,11 @@ def parse(
         wanted = None if columns is None else [name.strip() for name in columns.split(",")]
         if wanted and len(set(wanted)) < len(wanted):
             raise UsageError(f"a column twice in {columns!r}")
-        log = _log(
-            files, format, wanted, _where(host, status, flags, upstream, source, since, until), (output_file, rejects)
-        )
-
-        def write() -> None:
-            with out.opened(output_file) as stream:
-                records.write(stream, log, form, _terminal(output_file, color), chosen=wanted is not None)
-
-        return _read(log, write, rejects, color, keep_going=keep_going, with_heading=True)
+        where = filters(host, status, flags, upstream, source, since, until)
+        log = open_log(files, format, output_file=output_file, rejects=rejects, columns=wanted, where=where)
+        with shown_progress([log], color), out.opened(output_file) as stream:
+            records.write(stream, log, form, output_colour(output_file, color), chosen=wanted is not None)
+        return exit_code(tell({"": log}, color, rejects=rejects, keep_going=keep_going) or None)
 
     run(work, color)
 
@@ -146,19 +144,79 @@ def report(
 
         form = out.choose(output, output_file, piped="json", known=reports.FORMS)
         for_people = form in {"table", "wide"}
-        limit = _ROWS if top is None and for_people else top
-        log = _log(
-            files, format, None, _where(host, status, flags, upstream, source, since, until), (output_file, rejects)
-        )
-
-        def write() -> None:
+        limit = ROWS if top is None and for_people else top
+        where = filters(host, status, flags, upstream, source, since, until)
+        log = open_log(files, format, output_file=output_file, rejects=rejects, where=where)
+        with shown_progress([log], color):
             tables = log.tables(by or DEFAULT, top=limit, sort=sort)
-            with out.opened(output_file) as stream:
-                reports.write(stream, form, log.reading, tables, _terminal(output_file, color))
+        with out.opened(output_file) as stream:
+            reports.write(stream, form, log.reading, tables, output_colour(output_file, color))
+        shown = for_people and output_file is None
+        return exit_code(tell({"": log}, color, rejects=rejects, with_heading=not shown, keep_going=keep_going) or None)
 
-        return _read(
-            log, write, rejects, color, keep_going=keep_going, with_heading=not for_people or output_file is not None
-        )
+    run(work, color)
+
+
+@app.command()
+def verify(
+    hosts: Hosts = None,
+    gateway: GatewayFiles = None,
+    sidecar: SidecarFiles = None,
+    gateway_service: GatewayService = None,
+    gateway_ip: GatewayIp = None,
+    external: External = None,
+    expect: Expect = "PROVEN",
+    format: FormatOption = None,  # noqa: A002
+    output: Output = None,
+    output_file: OutputFile = None,
+    rejects: RejectsFile = None,
+    keep_going: KeepGoing = False,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    color: Color = "auto",
+) -> None:
+    """Prove that traffic to hosts leaves through the egress gateway, and nowhere else.
+
+    Compares the gateway's lines with the sidecars'. Each host gets a verdict with findings and the lines behind it:
+    PROVEN, BYPASSED, MISROUTED, FAILED, BLOCKED, SENT_UNCONFIRMED or NO_EVIDENCE.
+
+    Output (-o): table, json, ndjson, yaml, markdown. In a pipe the default is json.
+    Exit code: 0 every host has the expected verdict, 1 not so, 2 usage, 3 could not tell.
+    """
+
+    def work() -> Exit:
+        from egresslog.errors import UsageError
+        from egresslog.show import output as out
+        from egresslog.show import verdicts as show
+        from egresslog.verdicts import Judgement
+        from egresslog.verdicts import verify as judge
+
+        form = out.choose(output, output_file, piped="json", known=show.FORMS)
+        if expect.upper() not in Judgement.__members__:
+            raise UsageError(f"no verdict {expect!r}; there are {', '.join(Judgement)}")
+        given = {"gateway": gateway, "sidecar": sidecar}
+        logs = {
+            hop: open_log(files, format, output_file=output_file, rejects=rejects)
+            for hop, files in given.items()
+            if files
+        }
+        with shown_progress(list(logs.values()), color):
+            found = judge(
+                hosts or (),
+                gateway=logs.get("gateway"),
+                sidecars=logs.get("sidecar"),
+                gateway_service=gateway_service or (),
+                gateway_ip=gateway_ip or (),
+                external=external or (),
+                source=source or (),
+                since=since,
+                until=until,
+            )
+        with out.opened(output_file) as stream:
+            show.write(stream, form, found, output_colour(output_file, color))
+        reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
+        return exit_code(found.answer(Judgement[expect.upper()], reliable=reliable))
 
     run(work, color)
 
@@ -182,81 +240,12 @@ def formats(
         form = out.choose(output or "table", None, piped="table", known=show.FORMS)
         with out.opened(None) as stream:
             if name is None:
-                show.write_listing(stream, catalogue.formats(), form, _terminal(None, color))
+                show.write_listing(stream, catalogue.formats(), form, output_colour(None, color))
             else:
-                show.write_details(stream, catalogue.resolve(name).all[0], form, _terminal(None, color))
+                show.write_details(stream, catalogue.resolve(name).all[0], form, output_colour(None, color))
         return Exit.EXPECTED
 
     run(work, color)
-
-
-_ROWS = 20
-
-
-def _where(
-    host: list[str] | None,
-    status: list[str] | None,
-    flags: list[str] | None,
-    upstream: list[str] | None,
-    source: list[str] | None,
-    since: str | None,
-    until: str | None,
-) -> dict[str, object]:
-    return {
-        "host": host or (),
-        "status": status or (),
-        "flags": flags or (),
-        "upstream": upstream or (),
-        "source": source or (),
-        "since": since,
-        "until": until,
-    }
-
-
-def _log(
-    files: list[str] | None,
-    format: str | None,  # noqa: A002
-    columns: list[str] | None,
-    where: dict[str, object],
-    outputs: tuple[str | None, ...],
-) -> Log:
-    """The Log that a command is about; what cannot be read is told at the end."""
-    from egresslog.errors import UsageError
-    from egresslog.log import read
-    from egresslog.report.filters import Filter
-    from egresslog.show.output import check
-
-    if not files:
-        raise UsageError(
-            "name files, directories or globs, or - for standard input (kubectl logs ... | egresslog ... -)"
-        )
-    log = read(files, format, columns, where=Filter.parse(**where), keep_going=True)  # type: ignore[arg-type]
-    for path in outputs:
-        check(path, log.origins)
-    return log
-
-
-def _terminal(output_file: str | None, color: str) -> Colour:
-    """Colours for the output: none in a file, whatever was asked for. ``exits.run`` has checked the word."""
-    return "never" if output_file is not None else color  # type: ignore[return-value]
-
-
-def _read(
-    log: Log, write: Callable[[], None], rejects: str | None, color: str, *, keep_going: bool, with_heading: bool
-) -> Exit:
-    """Reads and writes, then says on standard error what was read."""
-    from egresslog.show import notes, output, records
-    from egresslog.show.terminal import progress
-
-    form = output.choose(None, rejects, piped="ndjson", known=records.REJECT_FORMS) if rejects else ""
-    with progress(log.size, color) as advance:  # type: ignore[arg-type]
-        log.progress = advance
-        write()
-    if rejects:
-        with output.opened(rejects) as stream:
-            records.write_rejects(stream, log, form)
-    notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading)
-    return exit_code(log.reading, keep_going=keep_going)
 
 
 def main() -> None:

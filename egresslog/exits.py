@@ -6,14 +6,10 @@ import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import typer
 
 from egresslog.errors import EgresslogError, UsageError
-
-if TYPE_CHECKING:
-    from egresslog.reading import Reading
 
 
 class Exit(IntEnum):
@@ -26,17 +22,15 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-def exit_code(outcome: BaseException | Reading, *, keep_going: bool = False) -> Exit:
-    """The exit code of an error, or of a reading: an empty log never passes, nor one that was not read whole."""
+def exit_code(outcome: BaseException | bool | None) -> Exit:
+    """The exit code of an error, or of an answer: True as expected, False not so, None if it could not be told."""
     if isinstance(outcome, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(outcome, OSError):  # a SourceError, or a disk that is full
         return Exit.UNKNOWN
     if isinstance(outcome, BaseException):
         return Exit.USAGE
-    if outcome.errors and not keep_going:
-        return Exit.UNKNOWN
-    return Exit.EXPECTED if outcome.counts.records else Exit.UNKNOWN
+    return {True: Exit.EXPECTED, False: Exit.FINDING, None: Exit.UNKNOWN}[outcome]
 
 
 def run(work: Callable[[], Exit], color: str) -> None:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from egresslog.errors import SourceError, UsageError
 from egresslog.reading import Reading, Rejects, Table
 from egresslog.records.catalogue import resolve
+from egresslog.records.columns import with_lines
 from egresslog.records.format import Format
 from egresslog.records.lines import REJECTS, Counts, Parsed
 from egresslog.records.parser import Parser
@@ -86,8 +87,11 @@ class Log:
         """The Arrow schema of ``stream``."""
         return self._schema
 
-    def stream(self) -> Iterator[pa.RecordBatch]:
+    def stream(self, *, lines: bool = False) -> Iterator[pa.RecordBatch]:
         """The records that pass the filter, with all columns and PRECISION; counts as it goes.
+
+        Args:
+            lines: add the column ``line``, each record's line as it came.
 
         Raises:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
@@ -106,7 +110,7 @@ class Log:
             for parsed in self._parse(source, parser, reading):
                 reading.add(parsed)
                 rejects.extend(parsed.rejects)
-                batch = self.where.apply(parsed.batch)
+                batch = self.where.apply(with_lines(parsed.batch, parsed.raw) if lines else parsed.batch)
                 reading.selected += len(batch)
                 if len(batch):
                     yield batch

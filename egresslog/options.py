@@ -22,10 +22,55 @@ def complete_columns(incomplete: str) -> list[str]:
     return [done + comma + column.name for column in BASE if column.name.startswith(last)]
 
 
+def complete_verdict(incomplete: str) -> list[str]:
+    """The verdicts."""
+    from egresslog.verification.findings import Judgement  # noqa: PLC0415
+
+    return [verdict for verdict in Judgement if verdict.startswith(incomplete.upper())]
+
+
 Files = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILES]...", help="Files, directories, globs, or - for standard input.", show_default=False
+    ),
+]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[HOST]...",
+        help="Names, wildcards such as '*.wikipedia.org', IPs or CIDRs. Without: every outside host in the logs.",
+        show_default=False,
+    ),
+]
+GatewayFiles = Annotated[
+    list[str] | None,
+    typer.Option("--gateway", metavar="FILE", help="Log of the egress gateway: all its pods. Repeat for more."),
+]
+SidecarFiles = Annotated[
+    list[str] | None,
+    typer.Option("--sidecar", metavar="FILE", help="Log of the clients' sidecars. Repeat for more."),
+]
+GatewayService = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gateway-service",
+        metavar="NAME",
+        help="The gateway's Service, where its log does not show it: istio-egressgateway.istio-system",
+    ),
+]
+GatewayIp = Annotated[
+    list[str] | None,
+    typer.Option("--gateway-ip", metavar="IP", help="A gateway pod's address, where its log does not show it."),
+]
+External = Annotated[
+    list[str] | None,
+    typer.Option("--external", metavar="CIDR", help="Outside, although the range is private. Repeat for more."),
+]
+Expect = Annotated[
+    str,
+    typer.Option(
+        "--expect", metavar="VERDICT", help="The verdict every host should have.", autocompletion=complete_verdict
     ),
 ]
 FormatOption = Annotated[

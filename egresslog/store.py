@@ -1,8 +1,10 @@
-"""Records in a DuckDB file, for as long as a report needs them: any size, bounded memory."""
+"""Tables in a DuckDB file, for as long as they are needed: any size, bounded memory."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,20 +18,37 @@ if TYPE_CHECKING:
 _MEMORY = "1GB"  # what DuckDB may hold; more goes to the file's folder
 
 
+class Store:
+    """A database that is gone when it is closed, or when nobody holds it any more."""
+
+    def __init__(self) -> None:
+        import duckdb  # noqa: PLC0415  (a third of a second that --help must not pay)
+
+        folder = tempfile.mkdtemp(prefix="egresslog-")
+        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
+            str(Path(folder) / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": folder}
+        )
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.close = weakref.finalize(self, _remove, self.connection, folder)
+
+    def load(self, name: str, reader: pa.RecordBatchReader) -> None:
+        """Reads all batches into a new table."""
+        self.connection.register("incoming", reader)
+        self.connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608  (a name of ours)
+        self.connection.unregister("incoming")
+
+
+def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def stored(reader: pa.RecordBatchReader) -> Iterator[duckdb.DuckDBPyRelation]:
     """Reads all batches into a table that lives until the block ends."""
-    import duckdb  # noqa: PLC0415  (a third of a second that --help must not pay)
-
-    with tempfile.TemporaryDirectory(prefix="egresslog-") as folder:
-        connection = duckdb.connect(
-            str(Path(folder) / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": folder}
-        )
-        try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.register("incoming", reader)
-            connection.execute("CREATE TABLE records AS SELECT * FROM incoming")
-            connection.unregister("incoming")
-            yield connection.table("records")
-        finally:
-            connection.close()
+    store = Store()
+    try:
+        store.load("records", reader)
+        yield store.connection.table("records")
+    finally:
+        store.close()

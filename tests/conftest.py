@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .lab.fixture import lab_logs
+from .lab.fixture import killed_gateway_logs, lab_logs
 
-__all__ = ["lab_logs"]
+__all__ = ["killed_gateway_logs", "lab_logs"]
 
 # No deadline: other work on the machine must not fail a property. The same examples on every run.
 settings.register_profile("egresslog", deadline=None, derandomize=True)

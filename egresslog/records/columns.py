@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from egresslog.records.lines import Lines
 from egresslog.records.schema import ARROW, BASE, PRECISION, RECORD, Column, arrow_schema
 
 if TYPE_CHECKING:
@@ -213,6 +214,11 @@ def port_of(address: str) -> str | None:
     """The port of such an address."""
     found = _ADDRESS.fullmatch(address)
     return found[3] if found else None
+
+
+def with_lines(batch: pa.RecordBatch, raw: Lines) -> pa.RecordBatch:
+    """The batch with the column ``line``: each record's line as it came."""
+    return batch.append_column("line", strings(raw.of(batch["line_number"].to_pylist())))
 
 
 def to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:

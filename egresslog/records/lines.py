@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,9 +54,33 @@ class Reject(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Lines as they came, by number; bytes that are no UTF-8 are lone surrogates."""
+
+    joined: dict[int, str]  # those made of several
+    lines: list[str]
+    first: int
+
+    def __getitem__(self, number: int) -> str:
+        return self.joined.get(number) or self.lines[number - self.first]
+
+    def of(self, numbers: Sequence[int]) -> list[str]:
+        """Several at once."""
+        if self.joined:
+            return [self[number] for number in numbers]
+        lines, first = self.lines, self.first
+        return [lines[number - first] for number in numbers]
+
+
 @dataclass
 class Parsed:
-    """What a chunk held. ``batch`` has the columns of the parser's formats, and PRECISION."""
+    """What a chunk held.
+
+    Attributes:
+        batch: the columns of the parser's formats, and PRECISION.
+        raw: the lines as they came, by number.
+    """
 
     batch: pa.RecordBatch
     rejects: list[Reject]
@@ -63,3 +88,4 @@ class Parsed:
     formats: Counter[str]
     envelopes: Counter[str]
     unknown_keys: Counter[str]
+    raw: Lines

@@ -19,7 +19,7 @@ from egresslog.records import columns, envelope
 from egresslog.records.catalogue import Formats, Match
 from egresslog.records.format import Format
 from egresslog.records.json_lines import JsonRow, Repeated, load
-from egresslog.records.lines import MAX_LINE, Chunk, Counts, Parsed, Reject
+from egresslog.records.lines import MAX_LINE, Chunk, Counts, Lines, Parsed, Reject
 from egresslog.records.text import Row
 
 _ENVELOPES_DEEP = 4
@@ -254,6 +254,7 @@ class Parser:
 
     def _end(self, lines: list[str], first: int) -> Parsed:
         """The batch of what was gathered, in the order of the lines."""
+        raw = Lines(self._joined, lines, first)
         groups = [group for group in self._groups.values() if group.rows]
         batch, bad = self._build(groups)
         if bad:
@@ -262,8 +263,7 @@ class Parser:
                 wrong = {at - start for at in bad if start <= at < start + len(group.rows)}
                 for at in sorted(wrong):
                     number = group.numbers[at]
-                    raw = self._joined.get(number) or lines[number - first]
-                    self._refuse(raw, number, bad[start + at])
+                    self._refuse(raw[number], number, bad[start + at])
                 start += len(group.rows)
                 _drop(group, wrong)
             groups = [group for group in groups if group.rows]
@@ -278,7 +278,7 @@ class Parser:
             sum(len(group.ambiguous) for group in groups),
         )
         names = Counter({group.format.name: len(group.rows) for group in groups})
-        return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown)
+        return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown, raw)
 
     def _build(self, groups: list[_Group]) -> tuple[pa.RecordBatch, dict[int, str]]:
         numbers = [number for group in groups for number in group.numbers]

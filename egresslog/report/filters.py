@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Self
 
 import pyarrow as pa
@@ -17,10 +16,10 @@ import pyarrow.compute as pc
 from egresslog.errors import UsageError
 from egresslog.records.columns import each
 from egresslog.records.flags import FLAGS
+from egresslog.records.networks import Network, inside, network
 from egresslog.report.spans import moment
 
-Network = IPv4Network | IPv6Network
-
+_POD = " (a pod's name needs the cluster; give its IP)"
 _STATUS = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?|([1-5])[xX]{2}", re.ASCII)
 
 
@@ -68,8 +67,8 @@ class Filter:
             tuple(value.lower().removesuffix(".") for value in _values(host)),
             tuple(_status(value) for value in _values(status)),
             tuple(_flag(value) for value in _values(flags)),
-            tuple(_network(value, "upstream") for value in _values(upstream)),
-            tuple(_network(value, "source") for value in _values(source)),
+            tuple(network(value, "--upstream") for value in _values(upstream)),
+            tuple(network(value, "--source", _POD) for value in _values(source)),
             None if since is None else moment(since, now),
             None if until is None else moment(until, now),
         )
@@ -97,9 +96,9 @@ class Filter:
             column = pc.fill_null(batch["response_flags"], "-")
             yield each(column, lambda flags: bool(names & set(flags.split(","))), pa.bool_())
         if self.upstream:
-            yield each(batch["upstream_ip"], _inside(self.upstream), pa.bool_())
+            yield each(batch["upstream_ip"], inside(self.upstream), pa.bool_())
         if self.source:
-            yield each(batch["source_ip"], _inside(self.source), pa.bool_())
+            yield each(batch["source_ip"], inside(self.source), pa.bool_())
         start = batch["start_time"].cast(pa.int64())
         if self.since is not None:
             yield pc.greater_equal(start, self.since)
@@ -133,19 +132,3 @@ def _flag(text: str) -> str:
     if text.isidentifier() and text.isupper():  # extensions register their own
         return text
     raise UsageError(f"not a response flag: {text!r} (give UF, NR, ... or - for none)")
-
-
-def _network(text: str, option: str) -> Network:
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        hint = " (a pod's name needs the cluster; give its IP)" if option == "source" else ""
-        raise UsageError(f"not an address or CIDR for --{option}: {text!r}{hint}") from None
-
-
-def _inside(networks: tuple[Network, ...]) -> Callable[[str], bool]:
-    def test(text: str) -> bool:
-        address = ip_address(text)
-        return any(address in network for network in networks)
-
-    return test

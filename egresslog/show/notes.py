@@ -16,11 +16,12 @@ from egresslog.show.values import plural, safe
 _EXAMPLES = 3
 
 
-def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading: bool) -> None:
+def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
     """Says what the last reading of ``log`` found; problems come last, where they are seen."""
     reading, console = log.reading, errors(colour)
     if with_heading:
-        console.print(Text(f"{plural(reading.sources, 'file')}: {heading(reading)}"))
+        about = f"{label}: " if label else ""
+        console.print(Text(f"{about}{plural(reading.sources, 'file')}: {heading(reading)}"))
     if reading.formats:
         found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
         around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common())

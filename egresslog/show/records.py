@@ -55,8 +55,8 @@ def write(out: IO[bytes], log: Log, form: str, colour: Colour, *, chosen: bool) 
         writer.close()
 
 
-def write_rejects(out: IO[bytes], log: Log, form: str) -> None:
-    """Writes the rejected lines as NDJSON, JSON, CSV or Parquet."""
+def write_rejects(out: IO[bytes], logs: Sequence[Log], form: str) -> None:
+    """Writes the rejected lines of all logs as NDJSON, JSON, CSV or Parquet."""
     names = REJECTS.names
     writer: Writer
     if form == "parquet":
@@ -65,7 +65,7 @@ def write_rejects(out: IO[bytes], log: Log, form: str) -> None:
         writer = Csv(out, names)
     else:
         writer = Json(out, names, array=form == "json", all_columns=True)
-    for batch in log.reject_batches():
+    for batch in (batch for log in logs for batch in log.reject_batches()):
         if len(batch):
             writer.write(batch)
     writer.close()

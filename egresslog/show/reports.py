@@ -184,12 +184,13 @@ def write_markdown(out: IO[bytes], reading: Reading, tables: Sequence[Table]) ->
     for table in tables:
         titles, rows = _grid(table)
         lines += [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
-        lines += [f"| {' | '.join(_markdown(cell) for cell in row)} |" for row in rows]
+        lines += [f"| {' | '.join(markdown_cell(cell) for cell in row)} |" for row in rows]
         lines += [f"\n{plural(table.omitted, 'more row')}" if table.omitted else "", ""]
     out.write("\n".join(lines).rstrip("\n").encode() + b"\n")
 
 
-def _markdown(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """Text that is no markup in Markdown: no table cell, no HTML, no link."""
     escaped = html.escape(text, quote=False)
     for char in "\\`*_{}[]()#+!|~":
         escaped = escaped.replace(char, f"\\{char}")

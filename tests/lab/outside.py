@@ -5,19 +5,20 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
-import subprocess
 import time
+from collections import Counter
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .mesh import ADDRESSES, OTHER_ADDRESS, PORTS, REFUSED_ADDRESS, TCP, TLS, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
+
+    from .certificates import Identity
 
 WAIT = 5.0
 """Seconds after which anything in the lab that has not happened is an error."""
@@ -26,26 +27,30 @@ INSTRUCTIONS = "x-lab"
 """Request header that tells the server what to answer: `status=404 bytes=12 ms=3 act=hold`.
 
 `act` is `hold` (never answer) or `close` (hang up without an answer); with `half-` in front, after half the
-body. No access log shows this header, so the path stays free.
+body. `grpc` is the status of a gRPC answer. No access log shows this header, so the path stays free.
 """
+
+Event = Literal["accepted", "held"]
+"""What clients may wait for: a connection was accepted, a request was put on hold."""
+
+_TLS_HANDSHAKE = b"\x16"
 
 
 class Outside:
     """Servers on every outside address: HTTP on the ports HTTP and UNLISTED, HTTPS on TLS, echo on TCP.
 
-    `ports` maps those service ports to the real ones, `refused` is an endpoint nobody listens on, and
-    `certificate` the self-signed certificate (PEM) of all TLS servers.
+    `ports` maps those service ports to the real ones, `refused` is an endpoint nobody listens on. All TLS
+    servers have the same `identity`.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.certificate, key = _make_certificate(directory)
+    def __init__(self, identity: Identity) -> None:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(self.certificate, key)
+        self._tls.load_cert_chain(identity.certificate, identity.key)
         self._refused = socket.socket()
         self._refused.bind((REFUSED_ADDRESS, 0))
         self.refused = Endpoint(*self._refused.getsockname())
         self.ports: dict[int, int] = {}
-        self._held = 0
+        self._seen: Counter[Event] = Counter()
         self._change = Condition()
         self._selector = selectors.DefaultSelector()
         serve = {TLS: self._serve_tls, TCP: _echo}
@@ -74,24 +79,28 @@ class Outside:
         self._refused.close()
 
     @property
-    def held(self) -> int:
-        """How many requests were ever put on hold."""
-        return self._held
-
-    def wait_held(self, count: int) -> None:
-        """Wait until `count` requests have been put on hold."""
+    def seen(self) -> Counter[Event]:
+        """How often each event happened so far."""
         with self._change:
-            if not self._change.wait_for(lambda: self._held >= count, WAIT):
-                raise TimeoutError(f"only {self._held} of {count} requests reached the outside server")
+            return self._seen.copy()
+
+    def wait(self, event: Event, count: int) -> None:
+        """Wait until `event` has happened `count` times."""
+        with self._change:
+            if not self._change.wait_for(lambda: self._seen[event] >= count, WAIT):
+                raise TimeoutError(f"{event} {self._seen[event]} instead of {count} times at the outside servers")
 
     def hold(self, connection: socket.socket) -> None:
         """Count a request as held, then wait for its connection to end."""
-        with self._change:
-            self._held += 1
-            self._change.notify_all()
+        self._notice("held")
         with suppress(OSError):
             while connection.recv(4096):
                 pass
+
+    def _notice(self, event: Event) -> None:
+        with self._change:
+            self._seen[event] += 1
+            self._change.notify_all()
 
     def _accept(self) -> None:
         while True:
@@ -100,6 +109,7 @@ class Outside:
                 if key.data is None:
                     return
                 connection, _ = key.fileobj.accept()
+                self._notice("accepted")
                 Thread(target=_serve, args=(key.data, connection), daemon=True).start()
 
     def _serve_http(self, connection: socket.socket) -> None:
@@ -122,7 +132,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.outside = outside
         super().__init__(connection, ("", 0), None)  # type: ignore[arg-type]
 
+    def handle(self) -> None:
+        if self.rfile.peek(1)[:1] == _TLS_HANDSHAKE:  # type: ignore[attr-defined]
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+            self.wfile.flush()
+        else:
+            super().handle()
+
     def answer(self) -> None:
+        if self.headers.get("upgrade") == "websocket":
+            self._upgrade()
+            return
         self.rfile.read(int(self.headers.get("content-length", 0)))
         wanted: dict[str, str] = dict(pair.split("=", 1) for pair in self.headers.get(INSTRUCTIONS, "").split())
         size, act = int(wanted.get("bytes", 0)), wanted.get("act", "")
@@ -132,12 +152,24 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(int(wanted.get("status", 200)))
         self.send_header("content-length", str(size))
+        if "grpc" in wanted:
+            self.send_header("content-type", "application/grpc")
+            self.send_header("grpc-status", wanted["grpc"])
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(b"x" * (size // 2 if act else size))
         self.wfile.flush()
         if act:
             self._hang(act.removeprefix("half-"))
+
+    def _upgrade(self) -> None:
+        self.close_connection = True
+        self.send_response(101)
+        self.send_header("connection", "Upgrade")
+        self.send_header("upgrade", "websocket")
+        self.end_headers()
+        self.wfile.flush()
+        _echo(self.connection)
 
     def _hang(self, act: str) -> None:
         self.close_connection = True
@@ -176,12 +208,3 @@ def _listen(addresses: set[str]) -> list[socket.socket]:
         else:
             return sockets
     raise OSError("no port is free on all outside addresses")
-
-
-def _make_certificate(directory: Path) -> tuple[Path, Path]:
-    certificate, key = directory / "outside.crt", directory / "outside.key"
-    names = ",".join(f"DNS:{name}" for name in ("*.example.com", "api.github.com", "edition.cnn.com"))
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab"
-    files = ["-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return certificate, key

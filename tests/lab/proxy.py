@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FLUSH_MS = 50
+FLUSH_MS = 10
 """How long Envoy may keep a line to itself."""
 
 T = TypeVar("T")
@@ -55,6 +55,7 @@ class Proxy:
         return {
             status["name"]: status["local_address"]["socket_address"]["port_value"]
             for status in json.loads(listeners)["listener_statuses"]
+            if "socket_address" in status["local_address"]
         }
 
     def stop(self) -> None:
@@ -65,6 +66,11 @@ class Proxy:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """End the process at once; what it has not written is lost."""
+        self._process.kill()
+        self._process.wait()
 
     def _ask(self, path: str) -> bytes | None:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .client import Echo, Exchange, Http, Request
+from .exchanges import Echo, Exchange, Http, Request
 from .lab import Lab
 from .mesh import GATEWAY, GATEWAY_ADDRESS, HTTP, PODS, REFUSED_ADDRESS, TCP, TLS, Pod
 from .scenarios import CNN, WIKIPEDIA, Scenario
@@ -155,7 +155,7 @@ def write_samples(directory: Path) -> None:
 def renamer(lab: Lab) -> Callable[[bytes], bytes]:
     """A 1:1 substitution: `REALISTIC` addresses, and the service's port for each port the lab chose."""
     ports = {f"{address}:{real}": service for address in REALISTIC for service, real in lab.outside.ports.items()}
-    ports |= {f"{GATEWAY_ADDRESS}:{real}": TARGET_PORTS[port] for port, real in lab.gateway_ports.items()}
+    ports |= {f"{GATEWAY_ADDRESS}:{real}": TARGET_PORTS[gate.port] for gate, real in lab.gateway_ports.items()}
     ports[f"{REFUSED_ADDRESS}:{lab.outside.refused.port}"] = HTTP
     taken: dict[str, str] = {}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .client import Abort, Echo, Exchange, Http, Raw, Request
-from .mesh import GATEWAY, HTTP, TCP, TLS, UNLISTED
+from .exchanges import Abort, Call, Cut, Echo, Exchange, Http, Raw, Request, Together, WebSocket
+from .mesh import ADDRESSES, GATEWAY, HTTP, REFUSED_ADDRESS, TCP, TLS, UNCAPTURED, UNLISTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,10 @@ ONLY_GATEWAY = {GATEWAY: 1}
 
 @dataclass(frozen=True)
 class Scenario:
-    """`send` goes from the pod `via` (or straight to the gateway) to `host`; `rows` is who logs how often."""
+    """`send` goes from the pod `via` (or straight to the gateway) to `host`; `rows` is who logs how often.
+
+    With `address` the client connects there, whatever it calls `host`.
+    """
 
     name: str
     host: str
@@ -27,6 +30,7 @@ class Scenario:
     port: int = HTTP
     via: str = "sidecar"
     rows: Mapping[str, int] = field(default_factory=lambda: BOTH)
+    address: str = ""
 
 
 CNN = "edition.cnn.com"
@@ -140,4 +144,104 @@ TEXT_IN_FIELDS = (
     Scenario("path-normalised", CNN, get("/a/../b/./c")),
 )
 
-SCENARIOS = (*THROUGH_THE_GATEWAY, *REFUSED_OR_FAILED, *PAST_THE_GATEWAY, *BAD_REQUESTS, *TEXT_IN_FIELDS)
+MUTUAL_TLS_ON_THE_HOP = (
+    Scenario("mtls-hop", "mutual.example.com", get("/politics", "bytes=400")),
+    Scenario("mtls-hop-named-sni", "named-sni.example.com", get("/named", "bytes=500")),
+    Scenario("tls-inside-mtls", "mutual.example.com", get_tls("mutual.example.com"), TLS),
+    Scenario("tcp-inside-mtls", "mutual-db.example.com", Echo(b"select 1 from dual" * 5), TCP),
+    Scenario("tls-originated-over-mtls", "mutual-originate.example.com", get("/secret", "bytes=600")),
+    Scenario("plain-to-mtls", "plain-to-mutual.example.com", get("/"), rows=ONLY_SIDECAR),
+    Scenario("mtls-to-plain", "mutual-to-plain.example.com", get("/"), rows={"sidecar": 1, GATEWAY: 3}),
+    Scenario("mtls-to-passthrough", "mutual-to-plain.example.com", get_tls("mutual-to-plain.example.com"), TLS),
+    Scenario(
+        "app-tls-to-mtls",
+        "plain-to-mutual.example.com",
+        # With an impatient client the gateway might give up before it has connected to the outside.
+        Http((Request("/"),), sni="plain-to-mutual.example.com", patient=True),
+        TLS,
+    ),
+)
+
+WILDCARDS = (
+    Scenario("wildcard-one-server", "fr.wildcard.example.com", get_tls("fr.wildcard.example.com"), TLS),
+    Scenario(
+        "wildcard-dynamic",
+        "fr.dynamic.example.com",
+        get_tls("fr.dynamic.example.com"),
+        TLS,
+        rows={"sidecar": 1, GATEWAY: 2},
+    ),
+)
+
+MISCONFIGURED = (
+    Scenario("loop", "loop.example.com", get("/again"), rows={"sidecar": 1, GATEWAY: 4}),
+    Scenario("origination-missing", "unencrypted.example.com", get("/")),
+    Scenario("double-tls", "double.example.com", get_tls("double.example.com"), TLS),
+    Scenario("outside-unresolvable", "unresolvable.example.com", get("/")),
+    Scenario("plain-to-tls-listener", "opaque.example.com", Raw(b"hello, anybody?\r\n"), TLS),
+    Scenario("authority-with-port", "ported.example.com:30923", get("/")),
+    Scenario("refused-by-rbac", "denied.example.com", get("/")),
+)
+
+ADDRESS_AND_NAME_DIFFER = (
+    Scenario("spoofed-host-to-other-address", CNN, get("/spoofed"), address=ADDRESSES["unlisted.example.com"][0]),
+    Scenario(
+        "spoofed-host-to-known-address",
+        "harmless.example.com",
+        get("/spoofed"),
+        rows=ONLY_SIDECAR,
+        address=ADDRESSES[CNN][0],
+    ),
+)
+
+OTHER_WAYS_OUT = (
+    Scenario("dynamic-dns", "dynamic-dns.example.com", get("/", "bytes=80"), rows=ONLY_SIDECAR),
+    Scenario("direct-originated", "originated.example.com", get("/", "bytes=90"), rows=ONLY_SIDECAR),
+    Scenario(
+        "passthrough-refused",
+        "nobody.example.com",
+        get_tls("nobody.example.com"),
+        TLS,
+        rows=ONLY_SIDECAR,
+        address=REFUSED_ADDRESS,
+    ),
+    Scenario("uncaptured", "unlisted.example.com", get("/", "bytes=100"), via=UNCAPTURED, rows={}),
+)
+
+KINDS_OF_TRAFFIC = (
+    Scenario("grpc-ok", "grpc.example.com", Call("/shop.Cart/Add", "grpc=0")),
+    Scenario("grpc-failed", "grpc.example.com", Call("/shop.Cart/Add", "grpc=14"), rows={"sidecar": 1, GATEWAY: 3}),
+    Scenario("websocket", "chat.example.com", WebSocket(b"\x81\x05hello" * 20, "/chat")),
+    Scenario("long-lived", "my.oracle.instance.com", Echo(b"select 1 from dual" * 4, open_for=0.6), TCP),
+    Scenario(
+        "same-request-repeated",
+        CNN,
+        Http((Request("/poll", answer="bytes=40"),) * 6),
+        rows={"sidecar": 6, GATEWAY: 6},
+    ),
+    Scenario(
+        "two-clients-at-once",
+        CNN,
+        Together(tuple((Request(f"/a/{turn}"), Request(f"/b/{turn}", answer="ms=2")) for turn in range(3))),
+        rows={"sidecar": 6, GATEWAY: 6},
+    ),
+)
+
+SCENARIOS = (
+    *THROUGH_THE_GATEWAY,
+    *REFUSED_OR_FAILED,
+    *PAST_THE_GATEWAY,
+    *BAD_REQUESTS,
+    *TEXT_IN_FIELDS,
+    *MUTUAL_TLS_ON_THE_HOP,
+    *WILDCARDS,
+    *MISCONFIGURED,
+    *ADDRESS_AND_NAME_DIFFER,
+    *OTHER_WAYS_OUT,
+    *KINDS_OF_TRAFFIC,
+)
+
+BEFORE_KILL = Scenario("before-kill", CNN, get("/", "bytes=1234"))
+GATEWAY_KILLED = Scenario(
+    "gateway-killed", "my.oracle.instance.com", Cut(b"select 1 from dual"), TCP, rows=ONLY_SIDECAR
+)

@@ -1,0 +1,200 @@
+"""Verdicts out: the verdict first, then the ways, the findings and the lines behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import IO, Any
+
+from rich.style import Style
+from rich.text import Text
+
+from egresslog.show.output import write_document
+from egresslog.show.reports import markdown_cell
+from egresslog.show.terminal import Colour, Terminal
+from egresslog.show.values import plural, rfc3339, safe
+from egresslog.verdicts import MEANINGS, Finding, Judgement, Verdict, Verdicts
+
+FORMS = ("table", "json", "ndjson", "yaml", "markdown")
+
+_IN_FULL = 3  # hosts; of more there is a table
+_ROWS = 20
+_WAYS = 5
+_STYLES = {
+    Judgement.PROVEN: "green", Judgement.BYPASSED: "red", Judgement.MISROUTED: "red", Judgement.FAILED: "red",
+    Judgement.BLOCKED: "yellow", Judgement.SENT_UNCONFIRMED: "yellow", Judgement.NO_EVIDENCE: "yellow",
+}  # fmt: skip
+_ELSE = {Judgement.BYPASSED: "past the gateway", Judgement.BLOCKED: "refused", Judgement.FAILED: "not sent"}
+_LEVELS = {"error": "red", "warning": "yellow", "info": "dim"}
+
+
+def write(out: IO[bytes], form: str, verdicts: Verdicts, colour: Colour) -> None:
+    """Writes the verdicts in one of FORMS."""
+    if form == "table":
+        terminal = Terminal(out, colour)
+        _write_terminal(terminal, verdicts)
+        terminal.close()
+    elif form == "json":
+        _write_json(out, verdicts)
+    elif form == "ndjson":
+        for one in verdicts:
+            out.write(json.dumps(_host(one)).encode("ascii") + b"\n")
+    elif form == "markdown":
+        out.write("\n".join(_markdown(verdicts)).encode() + b"\n")
+    else:
+        write_document(out, form, {"hosts": [_host(one) for one in verdicts], **_rest(verdicts)})
+
+
+def _host(one: Verdict) -> dict[str, Any]:
+    return {
+        "host": one.host,
+        "verdict": one.verdict.value,
+        "counts": {verdict.value: count for verdict, count in one.counts.items()},
+        "findings": [_finding(finding) for finding in one.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**asdict(finding), "evidence": [asdict(line) for line in finding.evidence]}
+
+
+def _rest(verdicts: Verdicts) -> dict[str, Any]:
+    coverage = [
+        {
+            "hop": row["hop"],
+            "origin": row["origin"],
+            "records": row["records"],
+            "from": None if row["first_ns"] is None else rfc3339(row["first_ns"]),
+            "to": None if row["last_ns"] is None else rfc3339(row["last_ns"]),
+        }
+        for row in verdicts.coverage
+    ]
+    return {
+        "findings": [_finding(finding) for finding in verdicts.findings],
+        "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
+        "coverage": coverage,
+        "lines": asdict(verdicts.counts),
+    }
+
+
+def _write_json(out: IO[bytes], verdicts: Verdicts) -> None:
+    """The document, host by host: clients make up hosts, so there may be very many."""
+    out.write(b'{\n  "hosts": [')
+    for number, one in enumerate(verdicts):
+        out.write(b"," * bool(number) + b"\n    " + json.dumps(_host(one)).encode("ascii"))
+    rest = json.dumps(_rest(verdicts), indent=2).removeprefix("{\n")
+    out.write((b"\n  ]" if len(verdicts) else b"]") + b",\n" + rest.encode("ascii") + b"\n")
+
+
+def _write_terminal(terminal: Terminal, verdicts: Verdicts) -> None:
+    console = terminal.console
+    if verdicts.asked or len(verdicts) <= _IN_FULL:
+        for number, one in enumerate(verdicts):
+            if number:
+                console.print()
+            _print_host(terminal, one)
+    else:
+        rows: list[list[Text | str]] = [
+            [
+                Text(one.verdict, style=_STYLES[one.verdict]),
+                Text(safe(one.host), style="bold"),
+                _tally(one),
+                _codes(one),
+            ]
+            for one in verdicts[:_ROWS]
+        ]
+        terminal.print_table([("VERDICT", False), ("HOST", False), ("CASES", False), ("FINDINGS", False)], rows)
+        if len(verdicts) > _ROWS:
+            console.print(Text(f"{plural(len(verdicts) - _ROWS, 'more host')} (-o json has them all)", style="dim"))
+        console.print(Text("egresslog verify HOST ... shows ways, findings and lines of a host", style="dim"))
+    if not len(verdicts):
+        console.print(Text(f"{Judgement.NO_EVIDENCE}: no line speaks of an outside host", style="bold yellow"))
+    if verdicts.findings:
+        console.print()
+        console.print(Text("beside the hosts:", style="dim"))
+        for finding in verdicts.findings:
+            _print_finding(terminal, finding)
+
+
+def _print_host(terminal: Terminal, one: Verdict) -> None:
+    style = Style(color=_STYLES[one.verdict], bold=True)
+    console = terminal.console
+    console.print(Text.assemble((f"{one.verdict}  ", style), (safe(one.host), "bold")))
+    console.print(Text(f"  {MEANINGS[one.verdict]}; {_tally(one)}" if one.counts else f"  {MEANINGS[one.verdict]}"))
+    ways = _ways(one)
+    for way, count, verdict in ways[:_WAYS]:
+        console.print(Text.assemble(f"  {way}  ", (f"{count:,} {verdict}", _STYLES[verdict])))
+    if ways[_WAYS:]:
+        rest = sum(count for _, count, _ in ways[_WAYS:])
+        console.print(Text(f"  {plural(len(ways) - _WAYS, 'more way')} with {rest:,}", style="dim"))
+    for finding in one.findings:
+        _print_finding(terminal, finding)
+
+
+def _tally(one: Verdict) -> str:
+    return ", ".join(f"{count:,} {verdict}" for verdict, count in one.counts.items())
+
+
+def _words(text: str) -> str:
+    return text.replace("_", " ")  # which Markdown takes for emphasis
+
+
+def _codes(one: Verdict) -> str:
+    return ", ".join(finding.code for finding in one.findings)
+
+
+def _ways(one: Verdict) -> list[tuple[str, int, Judgement]]:
+    """`source -> gateway -> outside`, how often, and to what end."""
+    ways = []
+    for row in one.ways().to_pylist():
+        verdict = Judgement(row["verdict"])
+        through = f"gateway {row['gateway']}" if row["gateway"] else _ELSE.get(verdict, "gateway")
+        stops = [row["source_ip"] or "unknown sender", through, row["upstream_host"]]
+        ways.append((" -> ".join(safe(stop) for stop in stops if stop), row["requests"], verdict))
+    return ways
+
+
+def _print_finding(terminal: Terminal, finding: Finding) -> None:
+    console = terminal.console
+    count = f" ({finding.count:,})" if finding.count > 1 else ""
+    console.print(
+        Text.assemble("  ", (finding.level, _LEVELS[finding.level]), f" {finding.code}{count}: {finding.message}")
+    )
+    if finding.advice:
+        console.print(Text(f"    {finding.advice}", style="dim"))
+    for line in _first_case(finding):
+        console.print(Text(f"    {line.hop} {safe(line.origin)}:{line.line_number}", style="dim"))
+        console.print(Text(f"      {safe(line.line)}"))
+
+
+def _first_case(finding: Finding) -> list[Any]:
+    return [line for line in finding.evidence if line.case == finding.evidence[0].case]
+
+
+def _markdown(verdicts: Verdicts) -> Iterator[str]:
+    yield "| host | verdict | cases |\n| --- | --- | --- |"
+    for one in verdicts:
+        yield f"| {markdown_cell(safe(one.host))} | **{_words(one.verdict)}** | {_words(_tally(one))} |"
+    for one in verdicts:
+        yield f"\n## {markdown_cell(safe(one.host))}: {_words(one.verdict)}\n"
+        yield from _markdown_findings(one.findings)
+    if verdicts.findings:
+        yield "\n## Beside the hosts\n"
+        yield from _markdown_findings(verdicts.findings)
+    yield "\n## What was read\n\n| hop | origin | records | from | to |\n| --- | --- | --- | --- | --- |"
+    for row in _rest(verdicts)["coverage"]:
+        cells = (row["hop"], row["origin"], f"{row['records']:,}", row["from"] or "-", row["to"] or "-")
+        yield f"| {' | '.join(markdown_cell(safe(cell)) for cell in cells)} |"
+
+
+def _markdown_findings(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        yield f"- **{finding.code}** {finding.level}, {finding.count:,}: {finding.message} {finding.advice}".rstrip()
+        if finding.evidence:
+            # Four blanks more than the list make it code, whatever backticks a client wrote.
+            yield ""
+            for line in _first_case(finding):
+                yield f"      {line.hop} {safe(line.origin)}:{line.line_number}"
+                yield f"      {safe(line.line)}"
+            yield ""

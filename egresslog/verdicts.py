@@ -1,0 +1,275 @@
+"""Verdicts: what a user holds after ``verify``. Logs and hosts in; verdicts with findings, evidence and frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egresslog.errors import SourceError, UsageError
+from egresslog.log import Log
+from egresslog.reading import Reading
+from egresslog.records.lines import Counts
+from egresslog.report.filters import Filter
+from egresslog.store import Store
+from egresslog.verification import cases, evidence, results, verdict
+from egresslog.verification.addresses import outside
+from egresslog.verification.findings import MEANINGS, Judgement
+from egresslog.verification.question import questions
+from egresslog.verification.results import Finding, Line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MEANINGS", "Finding", "Judgement", "Line", "Verdict", "Verdicts", "verify"]
+
+_SHOWN = 5  # verdicts in a repr
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says about one host.
+
+    Attributes:
+        host: as asked for; without a question the name or address that was seen.
+        verdict: the gravest that matters, see ``Judgement``.
+        counts: requests and connections by their own verdict.
+    """
+
+    host: str
+    verdict: Judgement
+    counts: Mapping[Judgement, int]
+    _all: Verdicts = field(repr=False, compare=False)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings about the host, the gravest first."""
+        found = results.of_host(self._all.connection, self.host) or [results.about("EGL195", 0)]
+        if self.verdict == Judgement.PROVEN:  # what failed is a warning then (design)
+            found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
+        return _sorted(found)
+
+    def ways(self) -> pa.Table:
+        """Who sent how much by which way: source_ip, gateway, upstream_host, verdict, requests."""
+        return results.ways(self._all.connection, self.host)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per request or connection, with the columns of ``Verdicts.to_pandas``."""
+        return _pandas(results.frame(self._all.connection, self.host))
+
+
+class Verdicts(Sequence[Verdict]):
+    """The verdicts, the gravest first where no host was asked for, else in the order of the question.
+
+    Attributes:
+        asked: whether hosts were asked for.
+        connection: the database behind, with the tables that ``verification`` documents.
+        readings: what the pass over each hop's logs found, by hop.
+        findings: about the evidence as a whole.
+    """
+
+    def __init__(self, store: Store, readings: Mapping[str, Reading], asked: Sequence[str]) -> None:
+        self._store = store
+        self.connection = store.connection
+        self.readings = readings
+        self.asked = bool(asked)
+        order = {host: place for place, host in enumerate(asked)}
+        rows = results.rows(self.connection, "SELECT * FROM verdicts")
+        gravity = {name: place for place, name in enumerate(Judgement)}
+        rows.sort(
+            key=lambda row: (
+                order.get(row["host"], 0),
+                gravity[row["verdict"]],
+                -sum(_counts(row).values()),
+                row["host"],
+            )
+        )
+        self._verdicts = [Verdict(row["host"], Judgement(row["verdict"]), _counts(row), self) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    @overload
+    def __getitem__(self, at: int) -> Verdict: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Verdict]: ...
+    def __getitem__(self, at: int | slice) -> Verdict | Sequence[Verdict]:
+        return self._verdicts[at]
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self._verdicts)
+
+    def close(self) -> None:
+        """Removes the temporary database; frames and evidence cannot be had any more."""
+        self._store.close()
+
+    @property
+    def counts(self) -> Counts:
+        """Lines, records, other, rejected and ambiguous of all logs."""
+        return sum((reading.counts for reading in self.readings.values()), Counts())
+
+    def answer(self, expected: Judgement = Judgement.PROVEN, *, reliable: bool = True) -> bool | None:
+        """Whether every host has the expected verdict; None if that cannot be told.
+
+        Args:
+            expected: the verdict that every host should have.
+            reliable: False: records are missing, so what was not seen means nothing.
+        """
+        answers = [_answer(one.verdict, expected) for one in self]
+        if False in answers:
+            return False
+        return True if answers and None not in answers and reliable else None
+
+    @cached_property
+    def gateways(self) -> tuple[str, ...]:
+        """Addresses of the gateway: given, or learned from its lines."""
+        return tuple(row["ip"] for row in results.rows(self.connection, "SELECT DISTINCT ip FROM gateways ORDER BY ip"))
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """Services of the gateway: given, or learned from where sidecars sent to its addresses."""
+        return tuple(
+            row["name"] for row in results.rows(self.connection, "SELECT DISTINCT name FROM services ORDER BY name")
+        )
+
+    @cached_property
+    def coverage(self) -> list[dict[str, Any]]:
+        """Per log: ``hop``, ``origin``, ``records``, and when its first record began and its last ended (ns)."""
+        return results.coverage(self.connection)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """About the evidence as a whole, and about what could not be counted for any host."""
+        found = [
+            results.about("EGL196", reading.sources)
+            for reading in self.readings.values()
+            if reading.sources and not reading.counts.records
+        ]
+        if not self.readings["sidecar"].sources:
+            found.append(results.about("EGL194", 0))
+        if rejected := self.counts.rejected:
+            found.append(results.about("EGL191", rejected))
+        return _sorted([*found, *results.beside(self.connection)])
+
+    def to_arrow(self) -> pa.Table:
+        """As ``to_pandas``."""
+        return results.frame(self.connection, None)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per host and request or connection: verdict, finding, names, addresses, lines of both hops."""
+        return _pandas(self.to_arrow())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{one.host} {one.verdict}" for one in self[:_SHOWN])
+        return f"<Verdicts {shown}{', ...' * (len(self) > _SHOWN)}>"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd  # noqa: PLC0415
+
+        rows = [{"host": one.host, "verdict": one.verdict.value, **one.counts} for one in self]
+        return pd.DataFrame(rows).to_html(index=False)
+
+
+def verify(
+    hosts: str | Iterable[str] = (),
+    *,
+    gateway: Log | None = None,
+    sidecars: Log | None = None,
+    gateway_service: Iterable[str] = (),
+    gateway_ip: Iterable[str] = (),
+    external: Iterable[str] = (),
+    source: Iterable[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+) -> Verdicts:
+    """Says whether traffic to hosts left through the egress gateway, and nowhere else.
+
+    Args:
+        hosts: names, wildcards (``*.wikipedia.org``), IPs or CIDRs; none for every outside host in the logs.
+        gateway: the logs of the gateway's pods, all replicas.
+        sidecars: the logs of the clients' sidecars.
+        gateway_service: names of the gateway's Service where the logs do not show it.
+        gateway_ip: addresses of the gateway's pods, likewise.
+        external: CIDRs that are outside although they are private; the rest of the private ranges is the cluster's.
+        source: addresses or CIDRs of the clients that are asked about.
+        since: ask about requests and connections that began then or later: RFC 3339, or ``5m`` ago. All lines are read
+            all the same, since the two ends of a pair may lie on either side.
+        until: likewise, before then.
+
+    Returns:
+        One verdict per host. It holds a temporary database until it is closed or forgotten.
+
+    Raises:
+        UsageError: no log, or a host or address that is none.
+        SourceError: a log could not be read whole (not with its ``keep_going``).
+    """
+    if gateway is None and sidecars is None:
+        raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
+    asked = questions(hosts)
+    is_external = outside(external)
+    where = Filter.parse(source=source, since=since, until=until)
+    store = Store()
+    try:
+        logs = {"gateway": gateway, "sidecar": sidecars}
+        for hop, log in logs.items():
+            _load(store, hop, log, is_external)
+        cases.build(store.connection, services=_names(gateway_service), gateways=_names(gateway_ip))
+        verdict.restrict(store.connection, where)
+        verdict.attribute(store.connection, asked)
+        verdict.judge(store.connection)
+        readings = {hop: log.reading if log else Reading(complete=True) for hop, log in logs.items()}
+        return Verdicts(store, readings, [question.text for question in asked])
+    except BaseException:
+        store.close()
+        raise
+
+
+def _load(store: Store, hop: str, log: Log | None, is_external: Callable[[str], bool]) -> None:
+    """Reads a hop's records as evidence into ``<hop>_lines``."""
+    problem: list[SourceError] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in log.stream(lines=True) if log else ():
+                made = evidence.prepare(batch, is_external)
+                yield made.filter(pc.invert(evidence.is_inbound(made)))
+        except SourceError as error:  # must not pass through the engine
+            problem.append(error)
+
+    store.load(f"{hop}_lines", pa.RecordBatchReader.from_batches(evidence.SCHEMA, batches()))
+    if problem:
+        raise problem[0]
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _counts(row: Mapping[str, Any]) -> dict[Judgement, int]:
+    return {verdict: row[verdict] for verdict in Judgement if row[verdict]}
+
+
+def _answer(verdict: Judgement, expected: Judgement) -> bool | None:
+    if verdict == expected:
+        return True
+    unclear = {Judgement.NO_EVIDENCE} if expected == Judgement.NO_EVIDENCE else _UNCLEAR
+    return None if verdict in unclear else False
+
+
+_UNCLEAR = {Judgement.SENT_UNCONFIRMED, Judgement.NO_EVIDENCE}
+_LEVELS = ("error", "warning", "info")
+
+
+def _sorted(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda finding: (_LEVELS.index(finding.level), finding.code)))
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame

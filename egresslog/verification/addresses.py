@@ -1,0 +1,33 @@
+"""Which addresses are outside: not the cluster's ranges, which are the private ones unless somebody says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import ip_network
+
+from egresslog.records.networks import inside, network
+
+# Not `ipaddress.is_private`, which counts documentation ranges (RFC 5737) among them and not 100.64/10, where GKE, EKS
+# and others put pods. 240/4 holds the VIPs that Istio gives to ServiceEntries without address (240.240.0.0/16).
+_INSIDE = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+
+_REMEMBERED = 100_000  # scanners make up addresses
+
+
+def outside(external: str | Iterable[str] = ()) -> Callable[[str], bool]:
+    """A test whether an IP lies outside the cluster; CIDRs in ``external`` do, whatever their range.
+
+    Raises:
+        UsageError: not an address or CIDR.
+    """
+    texts = [external] if isinstance(external, str) else list(external)
+    named = inside(network(part.strip(), "--external") for text in texts for part in text.split(","))
+    private = inside(_INSIDE)
+    return lru_cache(_REMEMBERED)(lambda ip: named(ip) or not private(ip))

@@ -1,0 +1,185 @@
+"""Cases: what became of each request or connection. A sidecar's record, the gateway's that belong to it, and a code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from egresslog.verification import pairing
+from egresslog.verification.findings import KINDS, Judgement
+from egresslog.verification.rules import GATEWAY, INSIDE, MACROS, SIDECAR, TRANSIT, VIEWS, first_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+_MILLISECOND = 10**6  # ns
+GRACE = 2 * 10**9  # ns: Envoy writes its log once a second (Istio: --file-flush-interval-msec 1000), and some more
+
+# A sidecar's own failure stands whatever a gateway says.
+_BEFORE = ("EGL140", "EGL141", "EGL142", "EGL143", "EGL144", "EGL146")
+_SENT = ("EGL183", "EGL145", "EGL187")  # what the gateway's coverage decides about
+# Ambiguous records can only accuse.
+_ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (None, Judgement.BYPASSED, Judgement.MISROUTED))
+
+
+def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = (), gateways: Iterable[str] = ()) -> None:
+    """Makes the table ``cases`` from ``sidecar_lines`` and ``gateway_lines`` (``evidence.prepare``).
+
+    Columns of ``cases``: ``cid``; ``sid``, ``gid``, ``outer_gid`` (rows of the lines, null for none); ``how`` they were
+    paired; ``finding``; ``http``; ``start`` (ns); ``source_ip``; ``port`` that the client connected to; ``ip`` that it
+    reached or wanted, and whether that is ``outside``; ``upstream``; ``cluster_name``, ``sni_name``,
+    ``authority_name``; ``sent`` (bytes); ``to_gateway``.
+
+    Also left: ``gateways`` (ip), ``services`` (name), ``coverage`` (per hop and origin), ``left_out`` (finding, count).
+
+    Args:
+        connection: to a database of its own.
+        services: names of the gateway's Service, in full or its first labels.
+        gateways: IPs of the gateway's pods.
+    """
+    for macro in MACROS:
+        connection.execute(macro)
+    connection.execute("CREATE TABLE gateways (ip VARCHAR)")
+    connection.execute("CREATE TABLE services (name VARCHAR)")
+    for name, sql in VIEWS.items():
+        connection.execute(f"CREATE VIEW {name} AS {sql.replace('SELECT *', 'SELECT rowid AS id, *', 1)}")
+    connection.executemany("INSERT INTO gateways VALUES (?)", [[ip] for ip in gateways] or [[None]])
+    learn(connection, services)
+    for hop, rules in (("sidecar", SIDECAR), ("gateway", GATEWAY)):
+        connection.execute(f"""
+            CREATE TABLE {hop}_cases AS
+            SELECT * EXCLUDE (line, found), CASE
+                WHEN ambiguous AND found NOT IN {(*_ACCUSE, INSIDE)} THEN 'EGL190' ELSE found END AS code_of
+            FROM (SELECT *, {first_of(rules)} AS found FROM {hop}) WHERE found <> '{INSIDE}'""")
+    pairing.pair(connection)
+    _inner_lines(connection)
+    _coverage(connection)
+    connection.execute(_CASES)
+    connection.execute(_ALIKE)
+    connection.execute(
+        "CREATE TABLE left_out AS SELECT code_of AS finding, count(*) AS count, min(id) AS id"
+        " FROM (SELECT * FROM sidecar_cases UNION ALL BY NAME SELECT * FROM gateway_cases)"
+        " WHERE code_of IN ('EGL192', 'EGL193') GROUP BY code_of"
+    )
+
+
+def learn(connection: duckdb.DuckDBPyConnection, services: Iterable[str]) -> None:
+    """Fills ``gateways`` and ``services``: what is given, and what the lines of both hops show."""
+    connection.execute("DELETE FROM gateways WHERE ip IS NULL")
+    connection.execute("""
+        INSERT INTO gateways
+        SELECT DISTINCT ip FROM (
+            SELECT near_ip AS ip FROM gateway WHERE NOT misplaced AND NOT ambiguous
+            UNION SELECT local_ip FROM gateway
+            WHERE NOT misplaced AND NOT ambiguous AND NOT coalesce(local_external, true) AND local_ip NOT LIKE '240.%')
+        WHERE ip IS NOT NULL""")
+    named = list(services)
+    connection.executemany("INSERT INTO services VALUES (?)", [[name] for name in named] or [[None]])
+    connection.execute("""
+        INSERT INTO services
+        SELECT DISTINCT cluster_host FROM sidecar
+        WHERE kind = 'outbound' AND NOT ambiguous AND NOT misplaced AND
+              (upstream_ip IN (SELECT ip FROM gateways)
+               OR EXISTS (FROM services WHERE names_service(services.name, cluster_host)))""")
+    connection.execute("DELETE FROM services WHERE name IS NULL")
+
+
+def _inner_lines(connection: duckdb.DuckDBPyConnection) -> None:
+    """Links the two lines that a gateway writes for one connection through its SNI dynamic forward proxy (1.3.8)."""
+    connection.execute(f"""
+        CREATE TABLE inners AS
+        WITH near AS (
+            SELECT o.id AS outer_id, i.id AS inner_id, abs(o.duration - i.duration) + abs(o.sent - i.sent) AS distance
+            FROM gateway_cases o
+            CROSS JOIN (VALUES (0), (1), (2)) later(ms)
+            JOIN gateway_cases i ON i.origin = o.origin AND i.local = o.upstream
+                 AND i.start // {_MILLISECOND} = o.start // {_MILLISECOND} + later.ms
+            LEFT JOIN pairs ON pairs.gid = o.id
+            LEFT JOIN sidecar_cases s ON s.id = pairs.sid
+            WHERE o.code_of = '{TRANSIT}' AND (s.sni_host IS NULL OR s.sni_host = i.sni_host))
+        SELECT outer_id, inner_id FROM near
+        QUALIFY row_number() OVER (PARTITION BY outer_id ORDER BY distance, inner_id) = 1
+            AND row_number() OVER (PARTITION BY inner_id ORDER BY distance, outer_id) = 1""")
+
+
+def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
+    """From when to when each origin's lines were written, and the same for each address of a gateway."""
+    for hop in ("sidecar", "gateway"):
+        connection.execute(f"""
+            CREATE TABLE {hop}_coverage AS
+            SELECT origin, count(*) AS records, min(start) AS first_ns, max(stop) AS last_ns
+            FROM {hop}_lines GROUP BY origin""")
+    connection.execute("""
+        CREATE TABLE replicas AS
+        SELECT local_ip AS ip, min(stop) AS first_ns, max(stop) AS last_ns
+        FROM gateway_cases WHERE code_of <> 'EGL192' AND local_ip IS NOT NULL GROUP BY local_ip""")
+
+
+_CASES = f"""
+CREATE TABLE cases AS
+WITH best AS (
+    SELECT p.sid, arg_max(p.gid, (g.code_of = 'EGL100', p.how = 'tuple', g.start)) AS gid, min(p.how) AS how
+    FROM pairs p JOIN gateway_cases g ON g.id = p.gid GROUP BY p.sid
+),
+sent AS (
+    SELECT s.*, r.ip IS NOT NULL AS replica_read, best.how, best.gid AS paired, inners.inner_id,
+           (SELECT count(*) FROM gateway_lines) = 0 AS unread,
+           (SELECT count(*) FROM replicas) = 0 AS addressless,
+           coalesce(s.stop >= r.first_ns AND s.stop + {GRACE} <= r.last_ns, false) AS covered
+    FROM sidecar_cases s
+    LEFT JOIN best ON best.sid = s.id
+    LEFT JOIN inners ON inners.outer_id = best.gid
+    LEFT JOIN replicas r ON r.ip = s.upstream_ip
+    WHERE s.code_of <> 'EGL193'
+),
+told AS (
+    SELECT s.id AS sid, coalesce(s.inner_id, s.paired) AS gid,
+           CASE WHEN s.inner_id IS NOT NULL THEN s.paired END AS outer_gid, s.how,
+           CASE
+               WHEN s.code_of = 'EGL144' AND g.code_of = 'EGL153' THEN g.code_of
+               WHEN s.code_of IN {_BEFORE} THEN s.code_of
+               WHEN s.paired IS NOT NULL AND s.inner_id IS NULL AND g.code_of = '{TRANSIT}' THEN 'EGL165'
+               WHEN s.paired IS NOT NULL THEN g.code_of
+               WHEN s.code_of NOT IN {_SENT} THEN s.code_of
+               WHEN s.unread THEN 'EGL180'
+               WHEN s.code_of = 'EGL187' THEN s.code_of
+               WHEN s.addressless THEN 'EGL187'
+               WHEN NOT s.replica_read THEN 'EGL182'
+               WHEN NOT s.covered THEN 'EGL181'
+               ELSE s.code_of END AS finding,
+           s.http, s.start, coalesce(s.near_ip, s.remote_ip) AS source_ip,
+           try_cast(split_part(s.local, ':', -1) AS INTEGER) AS port,
+           CASE WHEN g.external THEN g.upstream_ip WHEN s.external THEN s.upstream_ip ELSE s.local_ip END AS ip,
+           coalesce(g.upstream, s.upstream) AS upstream,
+           CASE WHEN g.id IS NOT NULL AND g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host
+                WHEN NOT s.to_gateway THEN s.cluster_host END AS cluster_name,
+           coalesce(s.sni_host, g.sni_host) AS sni_name, coalesce(s.authority_host, g.authority_host) AS authority_name,
+           coalesce(g.sent, s.sent) AS sent, s.to_gateway,
+           coalesce(g.external, s.external, s.local_external) AS outside
+    FROM sent s LEFT JOIN gateway_cases g ON g.id = coalesce(s.inner_id, s.paired)
+    UNION ALL
+    SELECT NULL, g.id, o.outer_id, NULL, CASE g.code_of WHEN 'EGL100' THEN 'EGL101' WHEN '{TRANSIT}' THEN 'EGL165'
+               ELSE g.code_of END,
+           g.http, g.start, coalesce(outer_line.remote_ip, g.remote_ip, g.forwarded_ip), NULL, g.upstream_ip,
+           g.upstream,
+           CASE WHEN g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host END, g.sni_host, g.authority_host,
+           g.sent, true, g.external
+    FROM gateway_cases g
+    LEFT JOIN inners o ON o.inner_id = g.id
+    LEFT JOIN gateway_cases outer_line ON outer_line.id = o.outer_id
+    WHERE g.code_of <> 'EGL192'
+      AND g.id NOT IN (SELECT gid FROM pairs) AND g.id NOT IN (SELECT outer_id FROM inners)
+      AND coalesce(o.outer_id, -1) NOT IN (SELECT gid FROM pairs)
+)
+SELECT row_number() OVER () AS cid, * FROM told
+"""
+
+# The hop loses addresses where a NAT or load balancer stands between: lines that are alike are a hint, no pair (1.5).
+_ALIKE = f"""
+UPDATE cases SET finding = 'EGL188' WHERE cid IN (
+    SELECT s.cid
+    FROM (SELECT *, coalesce(sni_name, authority_name) AS name FROM cases WHERE finding IN ('EGL182', 'EGL183')) s
+    ASOF JOIN (SELECT *, coalesce(sni_name, authority_name) AS name FROM cases WHERE sid IS NULL) g
+    ON s.name = g.name AND s.http = g.http AND s.sent = g.sent AND s.start + {pairing.SKEW} >= g.start
+    WHERE g.start >= s.start - {pairing.SKEW})
+"""
