@@ -196,6 +196,8 @@ def verify(
         if expect.upper() not in Judgement.__members__:
             raise UsageError(f"no verdict {expect!r}; there are {', '.join(Judgement)}")
         given = {"gateway": gateway, "sidecar": sidecar}
+        if "-" in (gateway or []) and "-" in (sidecar or []):
+            raise UsageError("standard input can be one of the logs only: name a file for the other")
         logs = {
             hop: open_log(files, format, output_file=output_file, rejects=rejects)
             for hop, files in given.items()

@@ -98,7 +98,7 @@ def tell(
         keep_going: what could not be read does not matter.
 
     Returns:
-        Whether there are records and nothing is missing: an empty log never passes.
+        Whether every log has records and nothing is missing: an empty log never passes.
     """
     from egresslog.show import notes, output, records  # noqa: PLC0415
 
@@ -109,4 +109,4 @@ def tell(
     for label, log in logs.items():
         notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading, label=label)
     complete = keep_going or not any(log.reading.errors for log in logs.values())
-    return complete and any(log.reading.counts.records for log in logs.values())
+    return complete and all(log.reading.counts.records for log in logs.values())

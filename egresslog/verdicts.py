@@ -14,6 +14,7 @@ from egresslog.errors import SourceError, UsageError
 from egresslog.log import Log
 from egresslog.reading import Reading
 from egresslog.records.lines import Counts
+from egresslog.records.networks import network
 from egresslog.report.filters import Filter
 from egresslog.store import Store
 from egresslog.verification import cases, evidence, results, verdict
@@ -211,13 +212,14 @@ def verify(
         raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
     asked = questions(hosts)
     is_external = outside(external)
+    addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
     store = Store()
     try:
         logs = {"gateway": gateway, "sidecar": sidecars}
         for hop, log in logs.items():
             _load(store, hop, log, is_external)
-        cases.build(store.connection, services=_names(gateway_service), gateways=_names(gateway_ip))
+        cases.build(store.connection, services=_names(gateway_service), gateways=addresses)
         verdict.restrict(store.connection, where)
         verdict.attribute(store.connection, asked)
         verdict.judge(store.connection)

@@ -222,6 +222,16 @@ def test_a_log_without_records_never_passes(content: str, logs: Path) -> None:
         ["report", "--top", "many", "x.log"],
         ["report", "--source", "sleep-1", "x.log"],
         ["formats", "istio-9"],
+        ["verify"],
+        ["verify", "edition.cnn.com"],
+        ["verify", "https://edition.cnn.com/", "--gateway", "x.log"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "--expect", "GOOD"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "--external", "10"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "--gateway-ip", "gateway"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "-o", "parquet"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "--since", "yesterday"],
+        ["verify", "edition.cnn.com", "--gateway", "x.log", "--output-file", "x.log", "-o", "json"],
+        ["verify", "edition.cnn.com", "--gateway", "-", "--sidecar", "-"],
         ["formats", "-o", "csv"],
         ["nothing"],
         ["parse", "--nothing"],
@@ -338,3 +348,65 @@ def test_parquet_does_not_go_to_a_terminal(logs: Path) -> None:
     seen, code = terminal("parse", "-o", "parquet", "x.log")
     assert code == 2
     assert "name a file with --output-file" in seen
+
+
+HOSTS = ["edition.cnn.com", "--gateway", "x.log"]
+
+
+def test_verify_has_one_answer_in_all_forms(logs: Path) -> None:
+    """The exit code does not depend on -o, JSON and YAML are one document, NDJSON its hosts."""
+    results = {form: run("verify", *HOSTS, "-o", form) for form in ("table", "json", "ndjson", "yaml", "markdown")}
+    assert {result.exit_code for result in results.values()} == {0}
+    document = json.loads(results["json"].stdout)
+    assert document == yaml.safe_load(results["yaml"].stdout)
+    assert document["hosts"] == [json.loads(text) for text in results["ndjson"].stdout.splitlines()]
+    (host,) = document["hosts"]
+    assert (host["host"], host["verdict"], host["counts"]) == ("edition.cnn.com", "PROVEN", {"PROVEN": 3})
+    (finding,) = host["findings"]
+    assert (finding["code"], finding["level"], finding["count"]) == ("EGL101", "info", 3)
+    assert [(line["hop"], line["origin"], line["line"]) for line in finding["evidence"]] == [
+        ("gateway", "x.log", SEED), ("gateway", "x.log", TEXT), ("gateway", "x.log", JSON),
+    ]  # fmt: skip
+    assert document["lines"] == {"total": 3, "records": 3, "other": 0, "rejected": 0, "ambiguous": 0}
+    assert [(row["hop"], row["origin"], row["records"]) for row in document["coverage"]] == [("gateway", "x.log", 3)]
+
+
+def test_verify_expects_what_it_is_told(logs: Path) -> None:
+    """--expect turns the question round; what could not be read, or holds nothing, is no answer."""
+    assert run("verify", *HOSTS, "--expect", "blocked").exit_code == 1
+    assert run("verify", *HOSTS, "nobody.test").exit_code == 3
+    assert run("verify", "nobody.test", "--gateway", "x.log", "--expect", "NO_EVIDENCE").exit_code == 0
+    assert run("verify", *HOSTS, "--gateway", "none.log").exit_code == 3
+    assert run("verify", *HOSTS, "--gateway", "none.log", "--keep-going").exit_code == 0
+    Path("empty.log").write_text("")
+    assert run("verify", *HOSTS, "--sidecar", "empty.log").exit_code == 3
+    assert run("verify", "nobody.test", "--gateway", "empty.log", "--expect", "NO_EVIDENCE").exit_code == 3
+    assert run("verify", "--gateway", "empty.log").exit_code == 3
+
+
+def test_verify_reads_standard_input(logs: Path) -> None:
+    """`kubectl logs ... | egresslog verify HOST --gateway -`; the lines are kept for the evidence."""
+    result = run("verify", "edition.cnn.com", "--gateway", "-", "-o", "json", data=SEED)
+    assert json.loads(result.stdout)["hosts"][0]["findings"][0]["evidence"][0]["line"] == SEED
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "yaml", "markdown"])
+def test_verify_shows_hostile_lines_as_text(form: str) -> None:
+    """Escape codes and markup of a client reach neither the terminal nor a ticket."""
+    result = run("verify", "edition.cnn.com", "--gateway", "-", "-o", form, "--color", "always", data=HOSTILE)
+    text = re.sub("\x1b\\[[0-9;]*m", "", result.stdout)
+    assert result.exit_code == 0
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    if form == "markdown":  # the line stands in a block of code, four blanks deeper than its list
+        (shown,) = [one for one in text.splitlines() if "<script>" in one]
+        assert shown.startswith("      [")
+
+
+def test_verify_of_many_hosts_is_a_table(logs: Path) -> None:
+    """Without a question each host has one line; the gravest first, and how to see more."""
+    lines = [TEXT.replace("edition.cnn.com", f"host{number}.example.com") for number in range(25)]
+    result = run("verify", "--gateway", "-", "-o", "table", data="\n".join(lines))
+    shown = result.stdout.splitlines()
+    assert shown[0].split() == ["VERDICT", "HOST", "CASES", "FINDINGS"]
+    assert shown[1].split() == ["PROVEN", "host0.example.com", "1", "PROVEN", "EGL101"]
+    assert shown[21] == "5 more hosts (-o json has them all)"

@@ -28,7 +28,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     Columns of ``cases``: ``cid``; ``sid``, ``gid``, ``outer_gid`` (rows of the lines, null for none); ``how`` they were
     paired; ``finding``; ``http``; ``start`` (ns); ``source_ip``; ``port`` that the client connected to; ``ip`` that it
     reached or wanted, and whether that is ``outside``; ``upstream``; ``cluster_name``, ``sni_name``,
-    ``authority_name``; ``sent`` (bytes); ``to_gateway``.
+    ``authority_name``; ``sent`` (bytes); ``to_gateway``; ``wanted_ip`` that the client connected to.
 
     Also left: ``gateways`` (ip), ``services`` (name), ``coverage`` (per hop and origin), ``left_out`` (finding, count).
 
@@ -43,7 +43,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     connection.execute("CREATE TABLE services (name VARCHAR)")
     for name, sql in VIEWS.items():
         connection.execute(f"CREATE VIEW {name} AS {sql.replace('SELECT *', 'SELECT rowid AS id, *', 1)}")
-    connection.executemany("INSERT INTO gateways VALUES (?)", [[ip] for ip in gateways] or [[None]])
+    connection.execute("INSERT INTO gateways SELECT unnest(?::VARCHAR[])", [list(gateways)])
     learn(connection, services)
     for hop, rules in (("sidecar", SIDECAR), ("gateway", GATEWAY)):
         connection.execute(f"""
@@ -65,7 +65,6 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
 
 def learn(connection: duckdb.DuckDBPyConnection, services: Iterable[str]) -> None:
     """Fills ``gateways`` and ``services``: what is given, and what the lines of both hops show."""
-    connection.execute("DELETE FROM gateways WHERE ip IS NULL")
     connection.execute("""
         INSERT INTO gateways
         SELECT DISTINCT ip FROM (
@@ -73,15 +72,15 @@ def learn(connection: duckdb.DuckDBPyConnection, services: Iterable[str]) -> Non
             UNION SELECT local_ip FROM gateway
             WHERE NOT misplaced AND NOT ambiguous AND NOT coalesce(local_external, true) AND local_ip NOT LIKE '240.%')
         WHERE ip IS NOT NULL""")
-    named = list(services)
-    connection.executemany("INSERT INTO services VALUES (?)", [[name] for name in named] or [[None]])
-    connection.execute("""
+    connection.execute(
+        """
         INSERT INTO services
         SELECT DISTINCT cluster_host FROM sidecar
         WHERE kind = 'outbound' AND NOT ambiguous AND NOT misplaced AND
               (upstream_ip IN (SELECT ip FROM gateways)
-               OR EXISTS (FROM services WHERE names_service(services.name, cluster_host)))""")
-    connection.execute("DELETE FROM services WHERE name IS NULL")
+               OR list_bool_or([names_service(name, cluster_host) FOR name IN ?::VARCHAR[]]))""",
+        [list(services)],
+    )
 
 
 def _inner_lines(connection: duckdb.DuckDBPyConnection) -> None:
@@ -154,7 +153,7 @@ told AS (
            CASE WHEN g.id IS NOT NULL AND g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host
                 WHEN NOT s.to_gateway THEN s.cluster_host END AS cluster_name,
            coalesce(s.sni_host, g.sni_host) AS sni_name, coalesce(s.authority_host, g.authority_host) AS authority_name,
-           coalesce(g.sent, s.sent) AS sent, s.to_gateway,
+           coalesce(g.sent, s.sent) AS sent, s.to_gateway, s.local_ip AS wanted_ip,
            coalesce(g.external, s.external, s.local_external) AS outside
     FROM sent s LEFT JOIN gateway_cases g ON g.id = coalesce(s.inner_id, s.paired)
     UNION ALL
@@ -163,7 +162,7 @@ told AS (
            g.http, g.start, coalesce(outer_line.remote_ip, g.remote_ip, g.forwarded_ip), NULL, g.upstream_ip,
            g.upstream,
            CASE WHEN g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host END, g.sni_host, g.authority_host,
-           g.sent, true, g.external
+           g.sent, true, NULL, g.external
     FROM gateway_cases g
     LEFT JOIN inners o ON o.inner_id = g.id
     LEFT JOIN gateway_cases outer_line ON outer_line.id = o.outer_id

@@ -108,8 +108,9 @@ def frame(connection: duckdb.DuckDBPyConnection, host: str | None) -> pa.Table:
     """One row per host and request or connection: verdict, finding, names, addresses, and the lines of both hops."""
     return connection.sql(
         f"""
-        SELECT f.host, k.verdict, f.finding, make_timestamp_ns(c.start)::TIMESTAMPTZ AS start_time, c.how AS paired_by,
-               c.source_ip, c.http, c.sni_name, c.authority_name, c.cluster_name, c.ip, c.upstream AS upstream_host,
+        SELECT f.host, k.verdict, f.finding, make_timestamp_ns(c.start)::TIMESTAMPTZ_NS AS start_time,
+               c.how AS paired_by, c.source_ip, c.http, c.sni_name, c.authority_name, c.cluster_name, c.ip,
+               c.upstream AS upstream_host,
                s.origin AS sidecar_origin, s.line_number AS sidecar_line_number, s.line AS sidecar_line,
                g.origin AS gateway_origin, g.line_number AS gateway_line_number, g.line AS gateway_line
         {_LINES}

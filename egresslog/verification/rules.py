@@ -45,7 +45,7 @@ _UNCONNECTED = (
 # The response began at the upstream: what Envoy answers itself has other details. Formats before Istio 1.8 have none.
 _ANSWERED_HTTP = (
     "code >= 100 AND (details = 'via_upstream' OR starts_with(details, 'upstream_reset_after_response_started')"
-    " OR (details IS NULL AND no_other(flags, ['DC', 'DR', 'DI', 'URX']))"
+    " OR (details IS NULL AND (code < 400 OR no_other(flags, ['DC', 'DR', 'DI', 'URX'])))"
     " OR (regexp_matches(details, '^(downstream_remote_disconnect|http[23].remote_(reset|refuse))$')"
     " AND has(flags, ['DC', 'DR'])))"
 )
@@ -99,6 +99,7 @@ SIDECAR = (
     Rule("EGL145", "to_gateway AND http AND has(flags, ['UC', 'UPE'])"),
     Rule("EGL183", "to_gateway"),
     Rule("EGL148", "unconnected AND external"),
+    Rule("EGL121", "external AND cluster IS NULL"),
     Rule("EGL115", "external AND http AND cluster_port = 443"),
     Rule("EGL110", "external"),
     Rule("EGL147", "has(flags, ['NR']) OR details = 'route_not_found'"),

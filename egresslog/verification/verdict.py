@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _HOSTS_OF_AN_ADDRESS = 8  # so many hosts share an address at most for a nameless connection to count for each of them
 _HANDSHAKE = 600  # bytes: what a TLS server sends at the least until a connection carries data
-_PASSED = ("EGL116", "EGL118", "EGL119", "EGL120")  # past the gateway, by a cluster that has no host
-_NAMELESS = ("EGL118", "EGL120", "EGL148", "EGL170", "EGL173")  # the address stands for the host
+_PASSED = ("EGL116", "EGL118", "EGL119", "EGL120", "EGL121")  # past the gateway, by a cluster that has no host
+_NAMELESS = ("EGL118", "EGL120", "EGL121", "EGL148", "EGL170", "EGL173")  # the address stands for the host
 _PROVEN = ("EGL100", "EGL101")
 EVIDENCE = 3  # cases shown per host and finding
 
@@ -115,16 +115,26 @@ def _by_address(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> None:
     connection.execute(f"""
         CREATE TABLE addresses AS
         SELECT DISTINCT host, ip FROM found JOIN cases USING (cid)
-        WHERE found.finding IN {(*_PROVEN, "EGL102", "EGL110", "EGL115")} AND ip IS NOT NULL""")
+        WHERE found.finding IN {(*_PROVEN, "EGL102", "EGL110", "EGL115", "EGL121")} AND ip IS NOT NULL
+        QUALIFY {asked} OR count(DISTINCT host) OVER (PARTITION BY ip) <= {_HOSTS_OF_AN_ADDRESS}""")
+    connection.execute(f"""
+        CREATE TABLE wanted AS
+        SELECT DISTINCT host, wanted_ip AS ip FROM found JOIN cases USING (cid)
+        WHERE found.finding IN {(*_PROVEN, "EGL102")} AND wanted_ip IS NOT NULL
+        QUALIFY {asked} OR count(DISTINCT host) OVER (PARTITION BY wanted_ip) <= {_HOSTS_OF_AN_ADDRESS}""")
     # A connection with a name of its own is a matter of that host, unless somebody asks for this one.
     nameless = "true" if asked else f"({_PRIMARY}) IS NULL"
     connection.execute(f"""
         INSERT INTO found
         SELECT host, cid, 'EGL117'
-        FROM cases c
-        JOIN (SELECT * FROM addresses
-              QUALIFY {asked} OR count(*) OVER (PARTITION BY ip) <= {_HOSTS_OF_AN_ADDRESS}) addresses USING (ip)
+        FROM cases c JOIN addresses USING (ip)
         WHERE finding IN {_PASSED} AND {nameless} AND {_NOT_YET}""")
+    # Opaque TCP towards the gateway: only the gateway's line would have named the host.
+    connection.execute(f"""
+        INSERT INTO found
+        SELECT DISTINCT host, cid, finding
+        FROM cases c JOIN (FROM addresses UNION FROM wanted) addresses ON addresses.ip = c.wanted_ip
+        WHERE to_gateway AND ({_PRIMARY}) IS NULL AND {_NOT_YET}""")
     connection.execute("""
         UPDATE cases SET finding = 'EGL118'
         WHERE finding = 'EGL116' AND sni_name IS NULL AND authority_name IS NULL
@@ -166,10 +176,10 @@ def _refine(connection: duckdb.DuckDBPyConnection) -> None:
 
 def judge(connection: duckdb.DuckDBPyConnection) -> None:
     """Makes ``verdicts`` (host, verdict, counts per verdict) and ``host_findings`` (host, finding, cases, cids)."""
-    connection.execute("CREATE TABLE kinds (finding VARCHAR, verdict VARCHAR, level VARCHAR)")
-    connection.executemany(
-        "INSERT INTO kinds VALUES (?, ?, ?)", [[kind.code, kind.verdict, kind.level] for kind in KINDS.values()]
-    )
+    kinds = pa.table({"finding": list(KINDS), "verdict": [kind.verdict for kind in KINDS.values()]})
+    connection.register("known", kinds)
+    connection.execute("CREATE TABLE kinds AS SELECT * FROM known")
+    connection.unregister("known")
     connection.execute(f"""
         INSERT INTO found
         SELECT host, min(cid), 'EGL198' FROM found JOIN cases USING (cid) WHERE found.finding IN {(*_PROVEN, "EGL102")}

@@ -1,0 +1,728 @@
+"""Verdicts on lines written by hand: published ones, and each row of the decision table (shared facts, 1.2 and 1.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import egresslog
+from egresslog import Judgement, UsageError, Verdicts
+from egresslog.verification.findings import KINDS
+from egresslog.verification.pairing import SKEW, Event, match
+
+from .conftest import ROOT
+
+GATEWAY_SERVICE = "istio-egressgateway.istio-system.svc.cluster.local"
+POD, GATEWAY, OUTSIDE = "10.244.1.15", "10.244.2.20", "151.101.1.67"
+
+
+def at(seconds: float) -> str:
+    """A start time, so many seconds after noon."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"2026-11-01T12:{whole // 60:02}:{whole % 60:02}.{thousandths:03}Z"
+
+
+def line(
+    when: float = 0,
+    *,
+    request: str = "- - -",
+    code: int = 0,
+    flags: str = "-",
+    details: str = "-",
+    reason: str = "-",
+    received: int = 700,
+    sent: int = 5000,
+    duration: int = 100,
+    forwarded: str = "-",
+    agent: str = "-",
+    authority: str = "-",
+    upstream: str = "-",
+    cluster: str = "-",
+    near: str = "-",
+    local: str = "-",
+    remote: str = "-",
+    sni: str = "-",
+    route: str = "-",
+) -> str:
+    """A line of Istio's default text format since 1.9."""
+    return (
+        f'[{at(when)}] "{request}" {code} {flags} {details} - "{reason}" {received} {sent} {duration} - "{forwarded}" "{agent}" '
+        f'"-" "{authority}" "{upstream}" {cluster} {near} {local} {remote} {sni} {route}'
+    )
+
+
+def to_gateway(
+    when: float = 0,
+    port: int = 40000,
+    *,
+    host: str = "edition.cnn.com",
+    pod: str = POD,
+    gateway: str = GATEWAY,
+    **more: object,
+) -> str:
+    """A sidecar's line of TLS that goes to the gateway."""
+    values: dict[str, object] = {
+        "upstream": f"{gateway}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "near": f"{pod}:{port}",
+        "local": f"{OUTSIDE}:443", "remote": f"{pod}:50000", "sni": host,
+    }  # fmt: skip
+    return line(when, **{**values, **more})  # type: ignore[arg-type]
+
+
+def from_gateway(
+    when: float = 0,
+    port: int = 40000,
+    *,
+    host: str = "edition.cnn.com",
+    pod: str = POD,
+    gateway: str = GATEWAY,
+    **more: object,
+) -> str:
+    """The gateway's line of the same connection."""
+    values: dict[str, object] = {
+        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "near": f"{gateway}:60000",
+        "local": f"{gateway}:8443", "remote": f"{pod}:{port}", "sni": host,
+    }  # fmt: skip
+    return line(when, **{**values, **more})  # type: ignore[arg-type]
+
+
+def past(
+    when: float = 0, *, to: str = f"{OUTSIDE}:443", cluster: str = "PassthroughCluster", pod: str = POD, **more: object
+) -> str:
+    """A sidecar's line of a connection past the gateway."""
+    values: dict[str, object] = {
+        "upstream": to,
+        "cluster": cluster,
+        "near": f"{pod}:41000",
+        "local": to,
+        "remote": f"{pod}:51000",
+    }
+    return line(when, **{**values, **more})  # type: ignore[arg-type]
+
+
+def http(path: str = "/", code: int = 200, **more: object) -> dict[str, object]:
+    """What makes a line one of HTTP."""
+    return {
+        "request": f"GET {path} HTTP/1.1",
+        "code": code,
+        "details": "via_upstream",
+        "received": 0,
+        "authority": "edition.cnn.com",
+        "sni": "-",
+        **more,
+    }
+
+
+OTHER = from_gateway(0, 39999, host="other.example.com", upstream="198.51.100.9:443")  # shows who the gateway is
+LATER = from_gateway(600, 39998, host="other.example.com", upstream="198.51.100.9:443")  # shows that its log goes on
+
+
+class Desk:
+    """Writes logs and asks for the verdict."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, lines: Iterable[str]) -> Path:
+        path = self.folder / name
+        path.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
+        return path
+
+    def ask(
+        self, *hosts: str, gateway: Iterable[str] | None = None, sidecar: Iterable[str] | None = None, **more: object
+    ) -> Verdicts:
+        logs = {
+            name: None if lines is None else egresslog.read(self.write(f"{name}.log", lines))
+            for name, lines in (("gateway", gateway), ("sidecars", sidecar))
+        }
+        return egresslog.verify(hosts, **logs, **more)  # type: ignore[arg-type]
+
+    def one(self, host: str, **more: object) -> tuple[str, set[str]]:
+        (verdict,) = self.ask(host, **more)  # type: ignore[arg-type]
+        return verdict.verdict.value, {finding.code for finding in verdict.findings}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+# Lines that others published (shared facts, 1.2).
+SNI_SIDECAR = '[2023-11-24T13:21:52.793Z] "- - -" 0 - - - "-" 813 111152 61 - "-" "-" "-" "-" "172.17.5.170:8443" outbound|443|wildcard|egressgateway.istio-egress.svc.cluster.local 172.17.34.35:55102 208.80.153.224:443 172.17.34.35:37020 en.wikipedia.org -'
+SNI_OUTER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 1531 111950 55 - "-" "-" "-" "-" "envoy://sni_listener/" sni_cluster envoy://internal_client_address/ 172.17.5.170:8443 172.17.34.35:55102 outbound_.443_.wildcard_.egressgateway.istio-egress.svc.cluster.local -'
+SNI_INNER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 813 111152 55 - "-" "-" "-" "-" "185.15.59.224:443" dynamic_forward_proxy_cluster 172.17.5.170:48262 envoy://sni_listener/ envoy://internal_client_address/ en.wikipedia.org -'
+IBM = '[2023-11-24T13:21:53.000Z] "- - -" 0 - - - "-" 813 111152 61 - "-" "-" "-" "-" "104.102.54.251:443" PassthroughCluster 172.17.34.35:45584 104.102.54.251:443 172.17.34.35:45582 cloud.ibm.com -'
+SEED = '[2018-06-14T11:46:23.596Z] "GET /politics HTTP/2" 301 - 0 0 3 1 "172.30.146.87" "curl/7.35.0" "ab7be694-e367-94c5-83d1-086eca996dae" "edition.cnn.com" "151.101.193.67:80"'
+ISTIO_1_3 = '[2019-09-03T20:57:49.103Z] "GET /politics HTTP/2" 301 - "-" "-" 0 0 90 89 "10.244.2.10" "curl/7.64.0" "ea379962-9b5c-4431-ab66-f01994f5a5a5" "edition.cnn.com" "151.101.65.67:80" outbound|80||edition.cnn.com - 10.244.1.5:80 10.244.2.10:50482 edition.cnn.com -'
+GATEWAY_API = '[2024-01-11T21:09:42.835Z] "- - -" 0 - - - "-" 839 2504306 231 - "-" "-" "-" "-" "151.101.195.5:443" outbound|443||edition.cnn.com 172.30.239.8:34470 172.30.239.8:443 172.30.239.15:43956 edition.cnn.com -'
+TUNNEL = '[2024-01-11T21:09:42.835Z] "- - -" 0 - - - "-" 839 2504306 231 - "-" "-" "-" "-" "192.168.56.20:3080" outbound|3080|external-app-443|external-forward-proxy.corp.net 10.244.0.9:40082 10.244.0.9:8443 10.244.0.11:38718 external-app.corp.net -'
+WAYPOINT = '[2024-10-24T15:36:26.008Z] "HEAD /get HTTP/1.1" 200 - via_upstream - "-" 0 0 160 160 "-" "curl/8.10.1" "5257e961-7a1c-4c1f-a8cf-bb40ff23be17" "httpbin.org" "44.196.139.143:80" inbound-vip|80|http|httpbin.org 10.42.0.16:40144 240.240.0.4:80 10.42.0.13:42172 - default'
+BLACKHOLE_SNI = '[2023-04-24T15:57:17.434Z] "- - -" 0 UH - - "-" 0 0 0 - "-" "-" "-" "-" "-" BlackHoleCluster - 142.250.217.115:443 10.52.97.65:58576 sqa.ory.sh -'
+BLACKHOLE = '[2022-04-15T00:25:20.722Z] "- - -" 0 UH - - "-" 0 0 8 - "-" "-" "-" "-" "-" BlackHoleCluster - 209.85.200.95:443 10.100.14.30:36098 - -'
+BLACKHOLE_OLD = '[2019-09-03T20:57:49.103Z] "- - -" 0 UH "-" "-" 0 0 0 - "-" "-" "-" "-" "-" - - 35.170.216.115:443 10.28.1.90:59692 -'
+PASSTHROUGH = '[2026-10-08T22:53:14.535Z] "- - -" 0 - - - "-" 901 4875 618 - "-" "-" "-" "-" "18.233.182.23:443" PassthroughCluster 10.244.0.6:59668 18.233.182.23:443 10.244.0.6:59652 - -'
+DIRECT_2019 = '[2019-09-03T20:57:49.103Z] "GET /status/418 HTTP/1.1" 418 - "-" "-" 0 135 187 186 "-" "curl/7.64.0" "35e1d5ea-6f83-4ae0-96b6-d2fcc4b0ba2d" "httpbin.org" "35.173.6.94:80" outbound|80||httpbin.org - 35.173.6.94:80 172.30.109.82:55314 -'
+
+
+def test_seed_line_proves_the_hop(desk: Desk) -> None:
+    """The article's line: the gateway sent the request to the outside; who sent it stands in X-Forwarded-For."""
+    (one,) = desk.ask("edition.cnn.com", gateway=[SEED])
+    assert one.verdict == Judgement.PROVEN
+    assert {finding.code for finding in one.findings} == {"EGL101"}
+    assert one.ways().to_pylist() == [
+        {
+            "source_ip": "172.30.146.87",
+            "gateway": None,
+            "upstream_host": "151.101.193.67:80",
+            "verdict": "PROVEN",
+            "requests": 1,
+        }
+    ]
+
+
+def test_official_pair_of_the_sni_proxy(desk: Desk) -> None:
+    """Three lines are one connection: the outer gateway line joins the sidecar's, the inner one is the proof."""
+    found = desk.ask("en.wikipedia.org", "cloud.ibm.com", gateway=[SNI_OUTER, SNI_INNER], sidecar=[SNI_SIDECAR, IBM])
+    wikipedia, ibm = found
+    assert (wikipedia.verdict, wikipedia.counts) == (Judgement.PROVEN, {Judgement.PROVEN: 1})
+    (finding,) = wikipedia.findings
+    assert finding.code == "EGL100"
+    assert [item.line for item in finding.evidence] == [SNI_SIDECAR, SNI_OUTER, SNI_INNER]
+    assert (ibm.verdict, [item.code for item in ibm.findings]) == (Judgement.BYPASSED, ["EGL116"])
+    assert ibm.findings[0].evidence[0].line == IBM
+    assert found.answer() is False
+
+
+@pytest.mark.parametrize(
+    ("host", "gateway", "sidecar", "verdict", "codes"),
+    [
+        ("edition.cnn.com", [ISTIO_1_3], None, "PROVEN", {"EGL101"}),
+        ("edition.cnn.com", [GATEWAY_API], None, "PROVEN", {"EGL101"}),
+        ("external-app.corp.net", [TUNNEL], None, "MISROUTED", {"EGL131"}),
+        ("httpbin.org", [WAYPOINT], None, "PROVEN", {"EGL101"}),
+        ("sqa.ory.sh", None, [BLACKHOLE_SNI], "BLOCKED", {"EGL170"}),
+        ("sqa.ory.sh", None, [BLACKHOLE_SNI.replace("BlackHoleCluster", "BlackHoleCluster;")], "BLOCKED", {"EGL170"}),
+        ("209.85.200.0/24", None, [BLACKHOLE], "BLOCKED", {"EGL170"}),
+        ("35.170.216.115", None, [BLACKHOLE_OLD], "BLOCKED", {"EGL170"}),
+        ("18.233.182.23", None, [PASSTHROUGH], "BYPASSED", {"EGL116"}),
+        ("httpbin.org", None, [DIRECT_2019], "BYPASSED", {"EGL110"}),
+        ("*.org", None, [DIRECT_2019], "BYPASSED", {"EGL110"}),
+        ("org", None, [DIRECT_2019], "NO_EVIDENCE", {"EGL195"}),
+    ],
+)  # fmt: skip
+def test_published_lines(
+    desk: Desk, host: str, gateway: list[str] | None, sidecar: list[str] | None, verdict: str, codes: set[str]
+) -> None:
+    """Each has the verdict that its publisher gave it."""
+    assert desk.one(host, gateway=gateway, sidecar=sidecar) == (verdict, codes)
+
+
+def test_tunnel_through_a_corporate_proxy(desk: Desk) -> None:
+    """The proxy has a private address; said to be outside, the SNI and not the cluster names the host (1.2)."""
+    assert desk.one("external-app.corp.net", gateway=[TUNNEL], external=["192.168.56.0/24"]) == ("PROVEN", {"EGL102"})
+
+
+def test_without_a_question_every_outside_host_gets_a_verdict(desk: Desk) -> None:
+    """What has no name goes by its address."""
+    found = desk.ask(gateway=[SNI_OUTER, SNI_INNER], sidecar=[SNI_SIDECAR, IBM, PASSTHROUGH, BLACKHOLE])
+    assert [(one.host, one.verdict.value) for one in found] == [
+        ("18.233.182.23", "BYPASSED"),
+        ("cloud.ibm.com", "BYPASSED"),
+        ("en.wikipedia.org", "PROVEN"),
+        ("209.85.200.95", "BLOCKED"),
+    ]
+    assert {finding.code for finding in found[0].findings} == {"EGL118"}
+
+
+INBOUND = line(
+    **http(),
+    upstream="10.244.1.15:8080",
+    cluster="inbound|8080||",
+    near="127.0.0.6:1",
+    local=f"{POD}:8080",
+    remote="10.244.3.3:1",
+)  # type: ignore[arg-type]
+REVIEWS = line(
+    **http(authority="reviews:9080"), upstream="10.244.3.3:9080", cluster="outbound|9080||reviews.default.svc.cluster.local",
+    near=f"{POD}:1", local="10.96.1.1:9080", remote=f"{POD}:2",
+)  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_traffic_inside_the_cluster_is_no_matter(desk: Desk) -> None:
+    """Neither what a pod is sent, nor what it sends to other services."""
+    found = desk.ask(gateway=[OTHER], sidecar=[INBOUND, REVIEWS])
+    assert [one.host for one in found] == ["other.example.com"]
+    assert desk.one("reviews", gateway=[OTHER], sidecar=[INBOUND, REVIEWS]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+BYPASSES = {
+    "EGL110": ([past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")], []),
+    "EGL111": (
+        [past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com"), to_gateway(local=f"{OUTSIDE}:80")],
+        [from_gateway()],
+    ),
+    "EGL112": ([past(pod="10.244.1.16", cluster="outbound|443||edition.cnn.com"), to_gateway()], [from_gateway()]),
+    "EGL113": ([past(cluster="outbound|443||edition.cnn.com"), to_gateway(5)], [from_gateway(5)]),
+    "EGL114": ([to_gateway(), past(5, cluster="outbound|443||edition.cnn.com")], [from_gateway()]),
+    "EGL115": ([past(**http(), cluster="outbound|443||edition.cnn.com")], []),  # type: ignore[arg-type]
+    "EGL116": ([past(sni="edition.cnn.com")], []),
+    "EGL117": ([past(), to_gateway()], [from_gateway()]),
+    "EGL119": (
+        [past(**http(), cluster="AllowAnyDynamicDNSCluster", to=f"{OUTSIDE}:80", route="allow_any_dynamic_dns")],
+        [],
+    ),  # type: ignore[arg-type]
+    "EGL120": ([past(cluster="InboundPassthroughCluster", sni="edition.cnn.com")], []),
+    "EGL121": ([SEED.replace("172.30.146.87", "-")], []),
+}
+
+
+@pytest.mark.parametrize("code", BYPASSES)
+def test_bypass_and_its_likely_cause(desk: Desk, code: str) -> None:
+    """Rows 5, 6 and 16; F5 to F7 and F28 to F30."""
+    sidecar, gateway = BYPASSES[code]
+    verdict, codes = desk.one("edition.cnn.com", gateway=[OTHER, *gateway], sidecar=sidecar)
+    assert verdict == "BYPASSED"
+    assert code in codes
+
+
+FAILURES = {
+    # Before the gateway: the sidecar's own word.
+    "EGL140": (to_gateway(code=503, flags="NC", details="cluster_not_found", upstream="-", cluster="-", near="-"), None),
+    "EGL141": (to_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", near="-"), None),
+    "EGL142": (to_gateway(flags="UF,URX", reason="connection_timeout", near="-"), None),
+    "EGL143": (to_gateway(flags="UH", upstream="-", near="-"), None),
+    "EGL144": (to_gateway(flags="UF,URX", reason="TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end", near="-"), None),
+    "EGL146": (to_gateway(flags="UF,URX", near="-"), None),
+    "EGL147": (line(**http(code=404, details="route_not_found"), flags="NR", local=f"{OUTSIDE}:80", remote=f"{POD}:5"), None),  # type: ignore[arg-type]
+    "EGL148": (past(cluster="outbound|443||edition.cnn.com", flags="UF,URX", near="-"), None),
+    "EGL149": (past(to="240.240.9.9:9443", flags="UF,URX", sni="edition.cnn.com", near="-"), None),
+    "EGL166": (line(**http(code=400, details="direct_response"), local=f"{OUTSIDE}:80", remote=f"{POD}:5"), None),  # type: ignore[arg-type]
+    "EGL145": (to_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC"), None),
+    # At the gateway.
+    "EGL150": (to_gateway(**http(code=404)), from_gateway(**http(code=404, details="route_not_found"), flags="NR", upstream="-", cluster="-", near="-")),
+    "EGL151": (None, from_gateway(**http(code=404, details="route_not_found", authority="edition.cnn.com:30923"), flags="NR", upstream="-", cluster="-", near="-")),
+    "EGL152": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-")),
+    "EGL153": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni=f"outbound_.443_.cnn_.{GATEWAY_SERVICE}")),
+    "EGL154": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni="-")),
+    "EGL155": (to_gateway(), from_gateway(request="- - HTTP/1.1", code=400, flags="DPE", details="http1.codec_error", upstream="-", cluster="-", near="-", sni="-")),
+    "EGL156": (to_gateway(), from_gateway(received=0, sent=0)),
+    "EGL157": (to_gateway(), from_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", near="-")),
+    "EGL158": (to_gateway(), from_gateway(flags="UF,URX", details="upstream_reset_before_response_started{connection_timeout}", near="-")),
+    "EGL159": (to_gateway(), from_gateway(flags="UH", upstream="-", near="-")),
+    "EGL160": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC")),
+    "EGL161": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC", cluster="outbound|80||edition.cnn.com")),
+    "EGL162": (to_gateway(), from_gateway(flags="UF,URX", reason="TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end", near="-")),
+    "EGL163": (to_gateway(**http(code=504)), from_gateway(**http(code=504, details="response_timeout"), flags="UT")),
+    "EGL164": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="cluster_not_found"), flags="NC", upstream="-", cluster="-", near="-")),
+    "EGL165": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{overflow}"), flags="UO")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_failure_and_its_cause(desk: Desk, code: str) -> None:
+    """Rows 3 and 9 to 11, and the failures that lines can tell."""
+    sidecar, gateway = FAILURES[code]
+    found = desk.ask(
+        gateway=[OTHER, *([gateway] if gateway else []), LATER],
+        sidecar=[to_gateway(0, 39999, host="other.example.com"), *([sidecar] if sidecar else [])],
+    )
+    named = {one.host: one for one in found}
+    assert "edition.cnn.com" in named, [one.host for one in found]
+    one = named["edition.cnn.com"]
+    assert (one.verdict, [finding.code for finding in one.findings]) == (Judgement.FAILED, [code])
+    assert found.answer() is False
+
+
+def test_refusals(desk: Desk) -> None:
+    """Rows 8 and 12; RBAC anywhere is somebody's decision."""
+    other = to_gateway(0, 39999, host="other.example.com")
+    refused = {
+        "EGL171": line(
+            **http(code=502, details="direct_response"), local=f"{OUTSIDE}:80", remote=f"{POD}:5", route="block_all"
+        ),  # type: ignore[arg-type]
+        "EGL172": to_gateway(
+            **http(code=403, details="rbac_access_denied_matched_policy[none]"), upstream="-", near="-"
+        ),
+        "EGL173": past(flags="UF,URX", sni="edition.cnn.com", near="-", reason="connection_timeout"),
+    }
+    for code, text in refused.items():
+        found = desk.ask("edition.cnn.com", gateway=[OTHER], sidecar=[other, text])
+        assert (found[0].verdict, [finding.code for finding in found[0].findings]) == (Judgement.BLOCKED, [code])
+        assert found.answer() is False
+        assert found.answer(Judgement.BLOCKED) is True
+
+
+def test_loop_and_inside_addresses_are_misrouted(desk: Desk) -> None:
+    """Row 15: the gateway's upstream is itself, or an address of the cluster."""
+    itself = from_gateway(upstream=f"{GATEWAY}:8443")
+    inside = from_gateway(upstream="10.244.7.7:443")
+    assert desk.one("edition.cnn.com", gateway=[itself], sidecar=[to_gateway()]) == ("MISROUTED", {"EGL130"})
+    assert desk.one("edition.cnn.com", gateway=[inside], sidecar=[to_gateway()]) == ("MISROUTED", {"EGL131"})
+    assert (
+        desk.one("edition.cnn.com", gateway=[inside], sidecar=[to_gateway()], external=["10.244.7.0/24"])[0] == "PROVEN"
+    )
+
+
+UNCONFIRMED = {
+    "EGL180": ([to_gateway()], None),
+    "EGL181": ([to_gateway(700)], [OTHER, LATER]),
+    "EGL182": ([to_gateway(5, gateway="10.244.2.21")], [OTHER, LATER]),
+    "EGL183": ([to_gateway(5)], [OTHER, LATER]),
+    "EGL184": ([to_gateway(**http(code=0, details="downstream_remote_disconnect"), flags="DC")], [OTHER, LATER]),
+    "EGL185": ([to_gateway()], [from_gateway(sent=0)]),
+    "EGL186": ([to_gateway(**http())], [from_gateway(**http(), cluster="outbound|80||somebody.example.com")]),
+    "EGL187": ([to_gateway(**http(), near="-")], [OTHER, LATER]),
+    "EGL188": ([to_gateway(5)], [OTHER, from_gateway(5, pod="10.0.0.7"), LATER]),
+    "EGL189": ([past(cluster="outbound|443||edition.cnn.com", to="10.1.2.3:443")], [OTHER]),
+    "EGL190": ([to_gateway(agent='x" "y')], [OTHER]),
+    "EGL197": ([to_gateway()], None),
+}
+
+
+@pytest.mark.parametrize("code", UNCONFIRMED)
+def test_what_cannot_be_told_says_why(desk: Desk, code: str) -> None:
+    """Row 4 and 1.5: neither a failure nor a pass."""
+    sidecar, gateway = UNCONFIRMED[code]
+    named = [to_gateway(0, 39999, host="other.example.com")] if gateway else []
+    service = ["istio-egressgateway"] if code == "EGL180" else []
+    found = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[*named, *sidecar], gateway_service=service)
+    (one,) = found
+    assert one.counts[Judgement.SENT_UNCONFIRMED] == 1
+    assert code in {finding.code for finding in one.findings}
+    if code != "EGL188":  # the gateway's line alone is a proof of its own
+        assert one.verdict == Judgement.SENT_UNCONFIRMED
+        assert found.answer() is None
+        assert found.answer(Judgement.BLOCKED) is None
+
+
+def test_service_named_in_full_or_short(desk: Desk) -> None:
+    """--gateway-service takes the first labels of the name; a part of a label is none."""
+    for name, code in (
+        (GATEWAY_SERVICE, "EGL180"),
+        ("istio-egressgateway.istio-system", "EGL180"),
+        ("istio-egress", "EGL197"),
+    ):
+        _, codes = desk.one("edition.cnn.com", sidecar=[to_gateway()], gateway_service=[name])
+        assert code in codes
+    assert desk.one("edition.cnn.com", sidecar=[to_gateway()], gateway_ip=[GATEWAY])[1] == {"EGL180"}
+
+
+# Forged evidence.
+FORGED = from_gateway(
+    **http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}"), flags="UF", near="-", upstream="10.9.9.9:1", cluster="outbound|80||harmless.example.com",
+    agent=f'x" "id" "edition.cnn.com" "{OUTSIDE}:443" outbound|443||edition.cnn.com {GATEWAY}:1 {GATEWAY}:8443 {POD}:40000 edition.cnn.com - "',
+)  # fmt: skip
+
+
+def test_forged_lines_prove_nothing(desk: Desk) -> None:
+    """A user agent with a whole tail of a line in it: neither proven nor paired, and reported."""
+    found = desk.ask("edition.cnn.com", gateway=[FORGED], sidecar=[to_gateway()])
+    assert found[0].verdict != Judgement.PROVEN
+    assert Judgement.PROVEN not in found[0].counts
+    assert found.answer() is None
+
+
+def test_ambiguous_lines_accuse_all_the_same(desk: Desk) -> None:
+    """A client cannot hide a bypass behind a quote in its user agent: what Envoy wrote at the line's end counts."""
+    hidden = past(**http(authority="-"), agent='x" "y', cluster="outbound|80||edition.cnn.com", to=f"{OUTSIDE}:80")  # type: ignore[arg-type]
+    assert desk.one("edition.cnn.com", sidecar=[hidden])[0] == "BYPASSED"
+
+
+def test_a_sidecars_log_is_no_gateways(desk: Desk) -> None:
+    """Given as the wrong hop, lines are left out and named; a direct line must not become a proof."""
+    direct = past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")
+    found = desk.ask("edition.cnn.com", gateway=[direct, DIRECT_2019, to_gateway()])
+    assert found[0].verdict == Judgement.NO_EVIDENCE
+    assert {finding.code for finding in found.findings} >= {"EGL192", "EGL194"}
+    found = desk.ask("edition.cnn.com", sidecar=[from_gateway()])
+    assert found[0].verdict == Judgement.NO_EVIDENCE
+    assert [(finding.code, finding.evidence[0].line) for finding in found.findings] == [("EGL193", from_gateway())]
+
+
+def test_authority_alone_neither_clears_nor_hides(desk: Desk) -> None:
+    """1.6: the Host header is the client's. Sent to a known address under another name, it is a bypass by address."""
+    spoofed = past(2, **http(authority="harmless.example.com"), to=f"{OUTSIDE}:80")  # type: ignore[arg-type]
+    found = desk.ask(
+        "edition.cnn.com", "harmless.example.com", gateway=[from_gateway()], sidecar=[to_gateway(), spoofed]
+    )
+    assert [(one.verdict.value, {finding.code for finding in one.findings}) for one in found] == [
+        ("BYPASSED", {"EGL100", "EGL117"}),
+        ("BYPASSED", {"EGL116"}),
+    ]
+
+
+def test_another_declared_host_on_the_same_address_is_a_warning(desk: Desk) -> None:
+    """Shared addresses are normal: no verdict hangs on them where the mesh knows the other host."""
+    neighbour = past(cluster="outbound|443||neighbour.example.com", sni="neighbour.example.com")
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), neighbour]) == (
+        "PROVEN",
+        {"EGL100", "EGL199"},
+    )
+
+
+def test_nameless_bypass_is_counted_apart_and_always_reported(desk: Desk) -> None:
+    """Row 7: no name, an address nobody knows."""
+    found = desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), PASSTHROUGH])
+    assert found[0].verdict == Judgement.PROVEN
+    (beside,) = found.findings
+    assert (beside.code, beside.count, beside.evidence[0].line) == ("EGL118", 1, PASSTHROUGH)
+
+
+# Pairing.
+def test_repeated_requests_on_one_connection_pair_one_to_one(desk: Desk) -> None:
+    """Keep-alive: the tuple names the connection; equal requests pair in the order of time."""
+    sidecar = [to_gateway(number, **http()) for number in range(5)]
+    gateway = [from_gateway(number + 0.001, **http()) for number in range(5)]
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
+    frame = one.to_pandas()
+    assert list(frame["paired_by"]) == ["tuple"] * 5
+    assert [(row.sidecar_line_number, row.gateway_line_number) for row in frame.itertuples()] == [
+        (n, n) for n in range(1, 6)
+    ]
+
+
+def test_log_that_begins_in_the_midst_of_equal_requests(desk: Desk) -> None:
+    """The gateway's log covers the last two of five requests: those pair, the others lie outside its window."""
+    sidecar = [to_gateway(10 * number, **http()) for number in range(5)]
+    gateway = [from_gateway(10 * number + 0.002, **http()) for number in (3, 4)]
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
+    assert one.counts == {Judgement.PROVEN: 2, Judgement.SENT_UNCONFIRMED: 3}
+    assert {finding.code for finding in one.findings} == {"EGL100", "EGL181"}
+
+
+def test_a_port_used_again_is_another_connection(desk: Desk) -> None:
+    """The tuple alone would join a connection with one that came much later."""
+    (one,) = desk.ask("edition.cnn.com", gateway=[OTHER, from_gateway(60), LATER], sidecar=[to_gateway(0)])
+    assert one.counts == {Judgement.PROVEN: 1, Judgement.SENT_UNCONFIRMED: 1}
+
+
+def test_clocks_may_differ_by_seconds(desk: Desk) -> None:
+    """The gateway's node is three seconds behind."""
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(0)], sidecar=[to_gateway(3)]) == ("PROVEN", {"EGL100"})
+
+
+def test_retries_are_one_case(desk: Desk) -> None:
+    """The sidecar's address is that of its last attempt; earlier ones came by another connection of the pod."""
+    gateway = [
+        from_gateway(
+            0.01,
+            40001,
+            **http(code=503, details="upstream_reset_before_response_started{connection_termination}"),
+            flags="UC",
+        ),
+        from_gateway(0.05, 40002, **http()),
+    ]
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[to_gateway(0, 40002, **http())])
+    assert one.counts == {Judgement.PROVEN: 1}
+
+
+def test_request_ids_are_no_key(desk: Desk) -> None:
+    """From Istio 1.25 the gateway writes new ones: equal ids of other tuples do not pair, different ids of one do."""
+    request = '"8f994aee-0000-4000-8000-000000000000"'
+    sidecar = to_gateway(**http()).replace('"-" "edition', f'{request} "edition')
+    same_id = from_gateway(0, 47777, pod="10.9.9.9", **http()).replace('"-" "edition', f'{request} "edition')
+    (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(0.001, **http()), same_id], sidecar=[sidecar])
+    assert one.counts == {Judgement.PROVEN: 2}
+    assert {finding.code: finding.count for finding in one.findings} == {"EGL100": 1, "EGL101": 1}
+
+
+@pytest.mark.parametrize(("sidecar", "gateway", "cases"), [
+    ([to_gateway(0, duration=60_000)], [from_gateway(n, **http(f"/{n}")) for n in range(3)], 1),
+    ([to_gateway(n, **http(f"/{n}")) for n in range(3)], [from_gateway(0, duration=60_000)], 3),
+])  # fmt: skip
+def test_one_hop_reads_http_and_the_other_a_connection(
+    desk: Desk, sidecar: list[str], gateway: list[str], cases: int
+) -> None:
+    """TLS that the gateway ends, or that the sidecar begins: requests belong to the connection they came by."""
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
+    assert one.counts == {Judgement.PROVEN: cases}
+    assert {finding.code for finding in one.findings} == {"EGL100"}
+
+
+def test_replicas_and_many_sidecars(desk: Desk) -> None:
+    """300 pods, 3 gateways, the same ports everywhere: each connection finds its own other end."""
+    sidecar, gateway = [], []
+    for pod in range(300):
+        for replica in range(3):
+            where = {
+                "pod": f"10.244.{pod // 200}.{pod % 200 + 1}",
+                "gateway": f"10.244.2.2{replica}",
+                "sent": 5000 + pod,
+            }
+            sidecar.append(to_gateway(1, 40000, **where))
+            gateway.append(from_gateway(1.001, 40000, **where))
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway[::-1], sidecar=sidecar)
+    assert one.counts == {Judgement.PROVEN: 900}
+    frame = one.to_pandas()
+    own = frame["sidecar_line"].str.extract(r" 700 (\d+) ")[0]
+    assert (own == frame["gateway_line"].str.extract(r" 700 (\d+) ")[0]).all()
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 30), st.integers(0, 3)), max_size=60
+).map(lambda rows: [
+    Event(group, sidecar, number, start * 10**9, (start + lasts) * 10**9)
+    for number, (group, sidecar, start, lasts) in enumerate(sorted(rows, key=lambda row: (row[0], row[2], not row[1])))
+])  # fmt: skip
+
+
+@given(EVENTS)
+def test_matches_are_one_to_one_and_in_time(events: list[Event]) -> None:
+    """No record is used twice, both are of one key, and the gateway's begins within the sidecar's."""
+    pairs = list(match([events[:7], events[7:]]))
+    by_id = {event.id: event for event in events}
+    assert len({sid for sid, _ in pairs}) == len({gid for _, gid in pairs}) == len(pairs)
+    for sid, gid in pairs:
+        sidecar, gateway = by_id[sid], by_id[gid]
+        assert sidecar.sidecar
+        assert not gateway.sidecar
+        assert sidecar.group == gateway.group
+        assert sidecar.start - SKEW <= gateway.start <= sidecar.stop + SKEW
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=30, unique=True), st.integers(-900, 900))
+def test_complete_logs_match_completely(starts: list[int], skew: int) -> None:
+    """Whatever the rate, and with clocks that differ by less than a second, nothing is left over."""
+    made = [
+        Event(
+            0,
+            sidecar,
+            2 * start + (not sidecar),
+            start * 10**9 + (0 if sidecar else skew * 10**6),
+            start * 10**9 + 10**8,
+        )
+        for start in starts
+        for sidecar in (True, False)
+    ]
+    assert len(list(match([sorted(made, key=lambda event: (event.start, not event.sidecar))]))) == len(starts)
+
+
+# The question.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://edition.cnn.com/politics",
+        "edition.cnn.com:443",
+        "",
+        "a b",
+        "a..b",
+        "cnn*",
+        "-x.org",
+        "1.2.3.4/40",
+        "x" * 300,
+    ],
+)
+def test_what_is_no_host_is_refused(desk: Desk, text: str) -> None:
+    """With what would do."""
+    with pytest.raises(UsageError, match="not a host"):
+        desk.ask(text, gateway=[OTHER])
+
+
+def test_no_log_and_wrong_networks_are_refused(desk: Desk) -> None:
+    """Nothing to look at is no verdict."""
+    with pytest.raises(UsageError, match="--gateway FILE"):
+        egresslog.verify("edition.cnn.com")
+    with pytest.raises(UsageError, match="--external"):
+        desk.ask("edition.cnn.com", gateway=[OTHER], external=["10.0.0.0/99"])
+
+
+def test_hosts_are_asked_in_any_spelling(desk: Desk) -> None:
+    """Case and a trailing dot do not matter, in the question or in the log; the same host twice is one."""
+    found = desk.ask("Edition.CNN.com.", "edition.cnn.com", gateway=[from_gateway(sni="EDITION.cnn.com")])
+    assert [(one.host, one.verdict.value) for one in found] == [("edition.cnn.com", "PROVEN")]
+
+
+def test_time_and_sender_restrict_the_question_not_the_evidence(desk: Desk) -> None:
+    """A bypass before --since is out; a pair whose gateway line lies behind --until is still a pair."""
+    sidecar = [past(sni="edition.cnn.com"), to_gateway(60)]
+    logs = {"gateway": [from_gateway(61)], "sidecar": sidecar}
+    assert desk.one("edition.cnn.com", **logs)[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", **logs, since=at(30), until=at(60.5)) == ("PROVEN", {"EGL100"})
+    assert desk.one("edition.cnn.com", **logs, source=["10.9.0.0/16"]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+# What the answers add up to.
+def test_expectations(desk: Desk) -> None:
+    """One wrong host is a finding, one unclear host no pass; nothing seen is never the expected PROVEN."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), past(sni="bad.example.com", to="198.51.100.66:443")]}
+    assert desk.ask("edition.cnn.com", **logs).answer() is True
+    assert desk.ask("edition.cnn.com", "nobody.test", **logs).answer() is None
+    assert desk.ask("edition.cnn.com", "nobody.test", "bad.example.com", **logs).answer() is False
+    assert desk.ask("nobody.test", **logs).answer(Judgement.NO_EVIDENCE) is True
+    assert desk.ask("edition.cnn.com", **logs).answer(Judgement.NO_EVIDENCE) is False
+    assert desk.ask("edition.cnn.com", **logs).answer(reliable=False) is None
+    assert desk.ask("bad.example.com", **logs).answer(reliable=False) is False
+    assert desk.ask(gateway=[]).answer() is None
+
+
+def test_failures_of_a_proven_host_are_warnings(desk: Desk) -> None:
+    """Design: any proof and no bypass is PROVEN; what failed is told."""
+    (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(), from_gateway(9, 40009, received=0, sent=0)])
+    assert one.verdict == Judgement.PROVEN
+    assert {finding.code: finding.level for finding in one.findings} == {"EGL101": "info", "EGL156": "warning"}
+
+
+def test_logs_without_access_lines_say_so(desk: Desk) -> None:
+    """F1: logging is off by default."""
+    found = desk.ask("edition.cnn.com", gateway=["2026-11-01T12:00:00.000000Z\tinfo\tEnvoy proxy is ready"])
+    assert {finding.code for finding in found.findings} == {"EGL194", "EGL196"}
+    found = desk.ask("edition.cnn.com", gateway=[OTHER, "[2026-11-01T12:00:00.000Z] broken"], sidecar=[to_gateway()])
+    assert "EGL191" in {finding.code for finding in found.findings}
+
+
+def test_short_tls_connections_are_suspicious(desk: Desk) -> None:
+    """F20: TLS inside TLS is not in the flags, only in the few bytes; one longer connection clears the suspicion."""
+    short = from_gateway(received=517, sent=477)
+    assert desk.one("edition.cnn.com", gateway=[short])[1] == {"EGL101", "EGL198"}
+    assert desk.one("edition.cnn.com", gateway=[short, from_gateway(1, 40001)])[1] == {"EGL101"}
+
+
+def test_every_code_is_tested() -> None:
+    """The table has no row that no test speaks of."""
+    text = "".join(
+        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("test_verify.py", "lab/expected.py")
+    )
+    assert [
+        code for code in KINDS if code not in text and f'"{code[3:]}' not in text and f" {code[3:]}" not in text
+    ] == []
+
+
+def test_frames(desk: Desk) -> None:
+    """What a notebook gets: a row per case, arrow types, and the coverage of each log."""
+    found = desk.ask(
+        gateway=[from_gateway(1), LATER],
+        sidecar=[to_gateway(1), past(2, sni="bad.example.com", to="198.51.100.66:443")],
+    )
+    frame = found.to_pandas()
+    assert list(frame["verdict"]) == ["PROVEN", "BYPASSED", "PROVEN"]
+    assert frame["start_time"].dtype.pyarrow_dtype.unit == "ns"
+    assert [(row["hop"], Path(row["origin"]).name, row["records"]) for row in found.coverage] == [
+        ("gateway", "gateway.log", 2),
+        ("sidecar", "sidecars.log", 2),
+    ]
+    assert found.gateways == (GATEWAY,)
+    assert found.services == (GATEWAY_SERVICE,)
+    assert "bad.example.com BYPASSED" in repr(found)
+    assert "<table" in found._repr_html_()
+
+
+def test_equal_requests_take_linear_time(desk: Desk, no_hang: None) -> None:
+    """A client that repeats one request on one connection makes neither a quadratic join nor a lost pair."""
+    count = 20_000
+    sidecar = [to_gateway(number / 100, **http()) for number in range(count)]
+    gateway = [from_gateway(number / 100, **http()) for number in range(count)]
+
+    (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
+    assert one.counts == {Judgement.PROVEN: count}
+
+
+def test_evidence_is_the_line_as_it_came(desk: Desk) -> None:
+    """Escapes, markup and bytes stay what they were; only the terminal and Markdown see them made safe."""
+    odd = from_gateway(agent="\x1b[31m<b>`x`|é")
+    (one,) = desk.ask("edition.cnn.com", gateway=[odd])
+    assert one.findings[0].evidence[0].line == odd
+    assert json.loads(json.dumps(one.findings[0].evidence[0].line)) == odd
