@@ -11,8 +11,9 @@ help:  ## list these targets
 	@echo
 	@echo 'PYTHON=python3.12 makes .venv with that Python; ARGS="-k notebooks" goes to pytest.'
 
-demo: .venv/.plain  ## install into .venv, then report on the sample logs
+demo: .venv/.plain  ## install into .venv, then report on the sample logs, and verify (one host went past the gateway)
 	$(BIN)/egresslog report -o table notebooks/logs/egressgateway-*
+	-$(BIN)/egresslog verify -o table --gateway 'notebooks/logs/egressgateway-*' --sidecar notebooks/logs/sidecar-istio.log
 
 test: .venv/.dev  ## install with all that development needs; check style and types; run the tests
 	$(BIN)/ruff check

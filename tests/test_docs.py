@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -31,11 +32,14 @@ def test_readme_python_runs(monkeypatch) -> None:  # type: ignore[no-untyped-def
     monkeypatch.chdir(ROOT)
     code = code.replace('"gateway.log.gz"', '"notebooks/logs/egressgateway-default.log.gz"')
     scope: dict[str, object] = {}
-    for line in code.splitlines():
-        statement, _, comment = line.partition("#")
+    lines = code.splitlines()
+    for node in ast.parse(code).body:
+        assert node.end_lineno is not None
+        statement = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        comment = lines[node.end_lineno - 1].partition("#")[2]
         if comment.strip().startswith(("Counts(", "'")):
-            assert eval(statement, scope) == eval(comment, {"Counts": egresslog.Counts})
-        elif statement.strip():
+            assert eval(statement.strip(), scope) == eval(comment, {"Counts": egresslog.Counts})
+        else:
             exec(statement, scope)
 
 
