@@ -22,6 +22,7 @@ PROBES = {
     "explore.ipynb": """
 import json
 print(json.dumps([len(records), {str(host): int(count) for host, count in per_host["requests"].items()}]))
+print(json.dumps({one.host: one.verdict for one in verdicts}))
 """
 }
 
@@ -89,13 +90,23 @@ def test_explore_counts_what_the_lines_say() -> None:
     """The frames of explore.ipynb have every line, and as many requests per host as lines that name it."""
     lines = gateway_lines()
     [printed] = executed(ROOT / "notebooks/explore.ipynb").cells[-1].outputs
-    records, requests = json.loads(printed.text)
+    records, requests = json.loads(printed.text.splitlines()[0])
     assert records == len(lines)
     for host in ("edition.cnn.com", "en.wikipedia.org", "pypi.org", "api.github.com", "my.oracle.instance.com"):
         assert requests[host] == sum(host in line for line in lines), host
     # Envoy's default format has no SNI and no cluster: its TCP and TLS lines name no host.
     assert requests["<NA>"] == sum('"- - -"' in line and line.endswith('"') for line in lines)
     assert sum(requests.values()) == len(lines)
+
+
+def test_explore_judges_what_the_lines_show() -> None:
+    """The sidecar's lines name two hosts that it sent to past the gateway."""
+    [printed] = executed(ROOT / "notebooks/explore.ipynb").cells[-1].outputs
+    verdicts = json.loads(printed.text.splitlines()[1])
+    sidecar = (ROOT / "notebooks/logs/sidecar-istio.log").read_text().splitlines()
+    past = {"direct.example.com", "unlisted.example.com"}
+    assert {host for host in verdicts if verdicts[host] == "BYPASSED"} == past
+    assert all(any(host in line and "egressgateway" not in line for line in sidecar) for host in past)
 
 
 def test_explore_draws_a_chart() -> None:
