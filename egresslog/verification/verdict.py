@@ -114,14 +114,14 @@ def _by_address(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> None:
     """Looks for what went past the gateway to an address of the host, by whatever name or none (row 6)."""
     connection.execute(f"""
         CREATE TABLE addresses AS
-        SELECT DISTINCT host, ip FROM found JOIN cases USING (cid)
-        WHERE found.finding IN {(*_PROVEN, "EGL102", "EGL110", "EGL115", "EGL121")} AND ip IS NOT NULL
-        QUALIFY {asked} OR count(DISTINCT host) OVER (PARTITION BY ip) <= {_HOSTS_OF_AN_ADDRESS}""")
+        FROM (SELECT DISTINCT host, ip FROM found JOIN cases USING (cid)
+              WHERE found.finding IN {(*_PROVEN, "EGL102", "EGL110", "EGL115", "EGL121")} AND ip IS NOT NULL)
+        QUALIFY {asked} OR count(*) OVER (PARTITION BY ip) <= {_HOSTS_OF_AN_ADDRESS}""")
     connection.execute(f"""
         CREATE TABLE wanted AS
-        SELECT DISTINCT host, wanted_ip AS ip FROM found JOIN cases USING (cid)
-        WHERE found.finding IN {(*_PROVEN, "EGL102")} AND wanted_ip IS NOT NULL
-        QUALIFY {asked} OR count(DISTINCT host) OVER (PARTITION BY wanted_ip) <= {_HOSTS_OF_AN_ADDRESS}""")
+        FROM (SELECT DISTINCT host, wanted_ip AS ip FROM found JOIN cases USING (cid)
+              WHERE found.finding IN {(*_PROVEN, "EGL102")} AND wanted_ip IS NOT NULL)
+        QUALIFY {asked} OR count(*) OVER (PARTITION BY ip) <= {_HOSTS_OF_AN_ADDRESS}""")
     # A connection with a name of its own is a matter of that host, unless somebody asks for this one.
     nameless = "true" if asked else f"({_PRIMARY}) IS NULL"
     connection.execute(f"""
@@ -154,24 +154,24 @@ def _by_address(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> None:
 def _refine(connection: duckdb.DuckDBPyConnection) -> None:
     """Why a declared host went straight outside: told by the host's other cases (F5, F6, F28 to F30)."""
     connection.execute("""
-        CREATE OR REPLACE TABLE found AS
-        SELECT host, cid, CASE
-            WHEN finding <> 'EGL110' OR NOT some_through THEN finding
+        UPDATE found SET finding = refined.finding
+        FROM (SELECT host, cid, CASE
             WHEN pod_direct_until < pod_through_from THEN 'EGL113'
             WHEN pod_through_from IS NOT NULL THEN 'EGL114'
             WHEN port_through THEN 'EGL112'
             WHEN other_port_through THEN 'EGL111'
             ELSE finding END AS finding
         FROM (
-            SELECT host, cid, finding, bool_or(through) OVER (PARTITION BY host) AS some_through,
-                   bool_or(through) OVER (PARTITION BY host, port) AS port_through,
+            SELECT host, cid, finding, bool_or(through) OVER (PARTITION BY host, port) AS port_through,
                    bool_or(through AND port IS NOT NULL) OVER (PARTITION BY host) AS other_port_through,
                    min(start) FILTER (through) OVER pod AS pod_through_from,
                    max(start) FILTER (direct) OVER pod AS pod_direct_until
             FROM (SELECT f.*, c.start, c.port, c.source_ip, c.to_gateway AND c.sid IS NOT NULL AS through,
                          f.finding = 'EGL110' AS direct
-                  FROM found f JOIN cases c USING (cid))
-            WINDOW pod AS (PARTITION BY host, source_ip, port))""")
+                  FROM found f JOIN cases c USING (cid)
+                  WHERE f.host IN (SELECT host FROM found WHERE finding = 'EGL110'))
+            WINDOW pod AS (PARTITION BY host, source_ip, port))) refined
+        WHERE found.finding = 'EGL110' AND found.host = refined.host AND found.cid = refined.cid""")
 
 
 def judge(connection: duckdb.DuckDBPyConnection) -> None:
@@ -193,8 +193,6 @@ def judge(connection: duckdb.DuckDBPyConnection) -> None:
         FULL JOIN asked_hosts USING (host)""")
     connection.execute(f"""
         CREATE TABLE host_findings AS
-        SELECT f.host, f.finding, count(*) AS cases, list(f.cid ORDER BY f.place) FILTER (f.place <= {EVIDENCE}) AS cids
-        FROM (SELECT host, found.finding, cid,
-                     row_number() OVER (PARTITION BY host, found.finding ORDER BY start, cid) AS place
-              FROM found JOIN cases USING (cid)) f
-        GROUP BY f.host, f.finding""")
+        SELECT host, found.finding, count(*) AS cases,
+               min_by(cid, coalesce(start, 0)::HUGEINT * 10::HUGEINT ** 12 + cid, {EVIDENCE}) AS cids
+        FROM found JOIN cases USING (cid) GROUP BY host, found.finding""")
