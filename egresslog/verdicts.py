@@ -150,6 +150,8 @@ class Verdicts(Sequence[Verdict]):
             for reading in self.readings.values()
             if reading.sources and not reading.counts.records
         ]
+        if self.readings["gateway"].counts.records and not results.rows(self.connection, "SELECT ip FROM replicas"):
+            found.append(results.about("EGL103", self.readings["gateway"].counts.records))
         if not self.readings["sidecar"].sources:
             found.append(results.about("EGL194", 0))
         if rejected := self.counts.rejected:

@@ -184,6 +184,20 @@ def test_seed_line_proves_the_hop(desk: Desk) -> None:
     ]
 
 
+def test_the_era_without_addresses_says_what_could_not_be_checked(desk: Desk) -> None:
+    """Istio 1.0: no pair can be proven; equal lines, or an equal request id but for digit 14, are a hint."""
+    sidecar = SEED.replace("151.101.193.67:80", f"{GATEWAY}:80").replace("172.30.146.87", "-")
+    (one,) = found = desk.ask("edition.cnn.com", gateway=[SEED], sidecar=[sidecar], gateway_ip=[GATEWAY])
+    assert {finding.code for finding in found.findings} == {"EGL103"}
+    assert one.counts == {Judgement.PROVEN: 1, Judgement.SENT_UNCONFIRMED: 1}
+    assert {finding.code for finding in one.findings} == {"EGL101", "EGL188"}
+    traced = sidecar.replace("0 0 3 1", "0 9 3 1").replace("-94c5-", "-a4c5-")
+    assert "EGL188" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[traced], gateway_ip=[GATEWAY])[1]
+    other = sidecar.replace("0 0 3 1", "0 9 3 1").replace("ab7be694", "cb7be694")
+    assert "EGL187" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[other], gateway_ip=[GATEWAY])[1]
+    assert "EGL197" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[sidecar])[1]
+
+
 def test_official_pair_of_the_sni_proxy(desk: Desk) -> None:
     """Three lines are one connection: the outer gateway line joins the sidecar's, the inner one is the proof."""
     found = desk.ask("en.wikipedia.org", "cloud.ibm.com", gateway=[SNI_OUTER, SNI_INNER], sidecar=[SNI_SIDECAR, IBM])

@@ -55,7 +55,8 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     _inner_lines(connection)
     _coverage(connection)
     connection.execute(_CASES)
-    connection.execute(_ALIKE)
+    for same in ("name = g.name AND s.sent = g.sent", "request = g.request"):
+        connection.execute(_ALIKE.format(same=same))
     connection.execute(
         "CREATE TABLE left_out AS SELECT code_of AS finding, count(*) AS count, min(id) AS id"
         " FROM (SELECT * FROM sidecar_cases UNION ALL BY NAME SELECT * FROM gateway_cases)"
@@ -156,7 +157,7 @@ told AS (
                 WHEN NOT s.to_gateway THEN s.cluster_host END AS cluster_name,
            coalesce(s.sni_host, g.sni_host) AS sni_name, coalesce(s.authority_host, g.authority_host) AS authority_name,
            coalesce(g.sent, s.sent) AS sent, s.to_gateway, s.local_ip AS wanted_ip,
-           coalesce(g.external, s.external, s.local_external) AS outside
+           coalesce(g.external, s.external, s.local_external) AS outside, s.request
     FROM sent s LEFT JOIN gateway_cases g ON g.id = coalesce(s.inner_id, s.paired)
     UNION ALL
     SELECT NULL, g.id, o.outer_id, NULL, CASE g.code_of WHEN 'EGL100' THEN 'EGL101' WHEN '{TRANSIT}' THEN 'EGL165'
@@ -164,7 +165,7 @@ told AS (
            g.http, g.start, coalesce(outer_line.remote_ip, g.remote_ip, g.forwarded_ip), NULL, g.upstream_ip,
            g.upstream,
            CASE WHEN g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host END, g.sni_host, g.authority_host,
-           g.sent, true, NULL, g.external
+           g.sent, true, NULL, g.external, g.request
     FROM gateway_cases g
     LEFT JOIN inners o ON o.inner_id = g.id
     LEFT JOIN gateway_cases outer_line ON outer_line.id = o.outer_id
@@ -179,8 +180,9 @@ SELECT row_number() OVER () AS cid, * FROM told
 _ALIKE = f"""
 UPDATE cases SET finding = 'EGL188' WHERE cid IN (
     SELECT s.cid
-    FROM (SELECT *, coalesce(sni_name, authority_name) AS name FROM cases WHERE finding IN ('EGL182', 'EGL183')) s
+    FROM (SELECT *, coalesce(sni_name, authority_name) AS name FROM cases
+          WHERE finding IN ('EGL182', 'EGL183', 'EGL187')) s
     ASOF JOIN (SELECT *, coalesce(sni_name, authority_name) AS name FROM cases WHERE sid IS NULL) g
-    ON s.name = g.name AND s.http = g.http AND s.sent = g.sent AND s.start + {pairing.SKEW} >= g.start
+    ON s.{{same}} AND s.http = g.http AND s.start + {pairing.SKEW} >= g.start
     WHERE g.start >= s.start - {pairing.SKEW})
 """

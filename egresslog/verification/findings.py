@@ -251,6 +251,9 @@ _TABLE = (
     ),
     *_kinds(
         None,
+        ("EGL103", "warning", "1.5",
+         "The gateway's log has no addresses: who sent what, and which lines belong together, cannot be checked.",
+         "Use the default format of Istio 1.9 or newer, or one with %DOWNSTREAM_REMOTE_ADDRESS%."),
         ("EGL191", "warning", "design",
          "Lines could not be read; any of them could tell of a bypass or of a proof.",
          "See them with egresslog parse --rejects PATH."),
