@@ -9,6 +9,7 @@ from egresslog.errors import (
     FormatError,
     LineError,
     SourceError,
+    StoreError,
     UsageError,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "LineError",
     "Log",
     "SourceError",
+    "StoreError",
     "UsageError",
     "Verdict",
     "Verdicts",

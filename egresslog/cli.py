@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import egresslog
-from egresslog.exits import Exit, exit_code, run
+from egresslog.exits import Exit, exit_code, run, until_closed
 from egresslog.inputs import ROWS, filters, open_log, output_colour, shown_progress, tell
 from egresslog.options import (
     By,
@@ -215,7 +215,7 @@ def verify(
                 since=since,
                 until=until,
             )
-        with out.opened(output_file) as stream:
+        with until_closed(), out.opened(output_file) as stream:
             show.write(stream, form, found, output_colour(output_file, color))
         reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
         return exit_code(found.answer(Judgement[expect.upper()], reliable=reliable))

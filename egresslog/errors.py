@@ -5,6 +5,7 @@ EgresslogError
 ├── CatalogueError   no such format, or the catalogue itself is missing
 ├── LineError        one line does not fit a format                               (also a ValueError)
 ├── SourceError      a file or standard input cannot be read                      (also an OSError)
+├── StoreError       the temporary database failed, as with a full disk           (also an OSError)
 └── UsageError       an option or argument makes no sense                         (also a ValueError)
 """
 
@@ -63,6 +64,10 @@ class SourceError(EgresslogError, OSError):
     def __init__(self, origin: str, reason: str) -> None:
         self.origin, self.reason = origin, reason
         super().__init__(f"{origin}: {reason}")
+
+
+class StoreError(EgresslogError, OSError):
+    """The temporary database that holds records for a report or verdict failed."""
 
 
 class UsageError(EgresslogError, ValueError):

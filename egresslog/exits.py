@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import typer
@@ -52,6 +53,15 @@ def run(work: Callable[[], Exit], color: str) -> None:
         notes.write_error(color, str(error) if isinstance(error, EgresslogError) else f"cannot write: {error.strerror}")
         code = exit_code(error)
     raise typer.Exit(code)
+
+
+@contextmanager
+def until_closed() -> Iterator[None]:
+    """Writes as long as somebody reads: what the reader of a pipe does must not change the exit code."""
+    try:
+        yield
+    except BrokenPipeError:
+        _drop_output()
 
 
 def _drop_output() -> None:

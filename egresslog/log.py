@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.errors import SourceError, UsageError
+from egresslog.frames import to_pandas
 from egresslog.reading import Reading, Rejects, Table
 from egresslog.records.catalogue import resolve
 from egresslog.records.columns import with_lines
@@ -82,6 +83,10 @@ class Log:
         """The Arrow schema of ``batches``."""
         return pa.schema([self._schema.field(name) for name in self.columns])
 
+    def fills(self, column: str) -> bool:
+        """Whether the log's formats print what the column holds; else it is null for want of it."""
+        return any(made.name == column for form in self._formats.all for made in form.columns)
+
     @property
     def full_schema(self) -> pa.Schema:
         """The Arrow schema of ``stream``."""
@@ -141,7 +146,7 @@ class Log:
 
     def to_pandas(self) -> pd.DataFrame:
         """All records as a pandas frame with Arrow dtypes: integers with gaps stay integers. Raises as ``batches``."""
-        return _pandas(self.to_arrow())
+        return to_pandas(self.to_arrow())
 
     @property
     def reading(self) -> Reading:
@@ -159,7 +164,7 @@ class Log:
     @property
     def rejects(self) -> pd.DataFrame:
         """The lines that could not be read: origin, line_number, line, reason."""
-        return _pandas(pa.Table.from_batches(self.reject_batches(), schema=REJECTS))
+        return to_pandas(pa.Table.from_batches(self.reject_batches(), schema=REJECTS))
 
     def reject_batches(self) -> Iterator[pa.RecordBatch]:
         """As ``rejects``, in Arrow batches."""
@@ -229,7 +234,7 @@ class Log:
             UsageError, SourceError: as ``tables``.
         """
         text = by if isinstance(by, str) else ",".join(by)
-        return _pandas(self.tables([text], top=top, sort=sort)[0].rows)
+        return to_pandas(self.tables([text], top=top, sort=sort)[0].rows)
 
     def __repr__(self) -> str:
         what = self.origins[0] if len(self.origins) == 1 else f"{len(self.origins)} files"
@@ -247,7 +252,7 @@ class Log:
             self.keep_going = before
         card = self._reading.card()
         frame = pd.DataFrame({"": card.values()}, index=list(card))
-        return frame.to_html(header=False) + _pandas(hosts).to_html(index=False)
+        return frame.to_html(header=False) + to_pandas(hosts).to_html(index=False)
 
 
 def read(
@@ -284,10 +289,3 @@ def _joined(errors: Sequence[SourceError]) -> SourceError:
     if len(errors) == 1:
         return errors[0]
     return SourceError(errors[0].origin, f"{errors[0].reason}; and {len(errors) - 1} more could not be read")
-
-
-def _pandas(table: pa.Table) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415
-
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from egresslog.errors import StoreError
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -39,6 +41,15 @@ class Store:
         self.connection.unregister("incoming")
 
 
+def database_problem(error: BaseException) -> BaseException:
+    """The error as one of ours if it is the database's: a full disk, too little memory."""
+    import duckdb  # noqa: PLC0415
+
+    if isinstance(error, duckdb.Error):
+        return StoreError(f"the temporary database failed: {str(error).splitlines()[0]}")
+    return error
+
+
 def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     connection.close()
     shutil.rmtree(folder, ignore_errors=True)
@@ -51,5 +62,7 @@ def stored(reader: pa.RecordBatchReader) -> Iterator[duckdb.DuckDBPyRelation]:
     try:
         store.load("records", reader)
         yield store.connection.table("records")
+    except Exception as error:
+        raise database_problem(error) from error
     finally:
         store.close()

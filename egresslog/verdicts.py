@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.errors import SourceError, UsageError
+from egresslog.frames import to_pandas
 from egresslog.log import Log
 from egresslog.reading import Reading
 from egresslog.records.lines import Counts
 from egresslog.records.networks import network
 from egresslog.report.filters import Filter
-from egresslog.store import Store
+from egresslog.store import Store, database_problem
 from egresslog.verification import cases, evidence, results, verdict
+from egresslog.verification import hosts as hosts_of
 from egresslog.verification.addresses import outside
 from egresslog.verification.findings import MEANINGS, Judgement
 from egresslog.verification.question import questions
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["MEANINGS", "Finding", "Judgement", "Line", "Verdict", "Verdicts", "verify"]
 
 _SHOWN = 5  # verdicts in a repr
+_FETCHED = 500  # hosts whose findings are fetched at once
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ class Verdict:
     counts: Mapping[Judgement, int]
     _all: Verdicts = field(repr=False, compare=False)
 
-    @cached_property
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings about the host, the gravest first."""
-        found = results.of_host(self._all.connection, self.host) or [results.about("EGL195", 0)]
+        found = self._all.findings_of(self.host) or [results.about("EGL195", 0)]
         if self.verdict == Judgement.PROVEN:  # what failed is a warning then (design)
             found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
         return _sorted(found)
@@ -60,7 +63,7 @@ class Verdict:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per request or connection, with the columns of ``Verdicts.to_pandas``."""
-        return _pandas(results.frame(self._all.connection, self.host))
+        return to_pandas(results.frame(self._all.connection, self.host))
 
 
 class Verdicts(Sequence[Verdict]):
@@ -73,8 +76,10 @@ class Verdicts(Sequence[Verdict]):
         findings: about the evidence as a whole.
     """
 
-    def __init__(self, store: Store, readings: Mapping[str, Reading], asked: Sequence[str]) -> None:
+    def __init__(self, store: Store, readings: Mapping[str, Reading], asked: Sequence[str], where: Filter) -> None:
         self._store = store
+        self._window = (where.since, where.until)
+        self._page: dict[str, list[Finding]] = {}
         self.connection = store.connection
         self.readings = readings
         self.asked = bool(asked)
@@ -89,6 +94,7 @@ class Verdicts(Sequence[Verdict]):
                 row["host"],
             )
         )
+        self._places = {row["host"]: place for place, row in enumerate(rows)}
         self._verdicts = [Verdict(row["host"], Judgement(row["verdict"]), _counts(row), self) for row in rows]
 
     def __len__(self) -> int:
@@ -118,12 +124,26 @@ class Verdicts(Sequence[Verdict]):
 
         Args:
             expected: the verdict that every host should have.
-            reliable: False: records are missing, so what was not seen means nothing.
+            reliable: False: records are missing, so what was not seen means nothing. A log with more rejects than
+                records is none to rely on either, nor is silence in a time of which no log has a line.
         """
-        answers = [_answer(one.verdict, expected) for one in self]
+        answers = [verdict.as_expected(one.verdict, expected) for one in self]
         if False in answers:
             return False
-        return True if answers and None not in answers and reliable else None
+        readable = all(reading.counts.rejected <= reading.counts.records for reading in self.readings.values())
+        seen = expected != Judgement.NO_EVIDENCE or self.window_read
+        return True if answers and None not in answers and reliable and readable and seen else None
+
+    @cached_property
+    def window_read(self) -> bool:
+        """Whether every log that was given has lines of the time that was asked about."""
+        first, last = self._window
+        inside = "start >= coalesce(?, start) AND start < coalesce(?, start + 1)"
+        return all(
+            results.rows(self.connection, f"SELECT 1 FROM {hop}_lines WHERE {inside} LIMIT 1", [first, last])
+            for hop, reading in self.readings.items()
+            if reading.sources
+        )
 
     @cached_property
     def gateways(self) -> tuple[str, ...]:
@@ -158,13 +178,21 @@ class Verdicts(Sequence[Verdict]):
             found.append(results.about("EGL191", rejected))
         return _sorted([*found, *results.beside(self.connection)])
 
+    def findings_of(self, host: str) -> list[Finding]:
+        """The findings about one host; those of the hosts after it are fetched along, in case they are next."""
+        if host not in self._page:
+            place = self._places[host]
+            hosts = [one.host for one in self._verdicts[place : place + _FETCHED]]
+            self._page = results.of_hosts(self.connection, hosts)
+        return self._page[host]
+
     def to_arrow(self) -> pa.Table:
         """As ``to_pandas``."""
         return results.frame(self.connection, None)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per host and request or connection: verdict, finding, names, addresses, lines of both hops."""
-        return _pandas(self.to_arrow())
+        return to_pandas(self.to_arrow())
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{one.host} {one.verdict}" for one in self[:_SHOWN])
@@ -222,24 +250,26 @@ def verify(
         for hop, log in logs.items():
             _load(store, hop, log, is_external)
         cases.build(store.connection, services=_names(gateway_service), gateways=addresses)
+        hosts_of.attribute(store.connection, asked)
+        verdict.refine(store.connection)
         verdict.restrict(store.connection, where)
-        verdict.attribute(store.connection, asked)
         verdict.judge(store.connection)
         readings = {hop: log.reading if log else Reading(complete=True) for hop, log in logs.items()}
-        return Verdicts(store, readings, [question.text for question in asked])
-    except BaseException:
+        return Verdicts(store, readings, [question.text for question in asked], where)
+    except BaseException as error:
         store.close()
-        raise
+        raise database_problem(error) from error
 
 
 def _load(store: Store, hop: str, log: Log | None, is_external: Callable[[str], bool]) -> None:
     """Reads a hop's records as evidence into ``<hop>_lines``."""
     problem: list[SourceError] = []
+    flags_known = log is None or log.fills("response_flags")
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in log.stream(lines=True) if log else ():
-                made = evidence.prepare(batch, is_external)
+                made = evidence.prepare(batch, is_external, flags_known=flags_known)
                 yield made.filter(pc.invert(evidence.is_inbound(made)))
         except SourceError as error:  # must not pass through the engine
             problem.append(error)
@@ -257,23 +287,8 @@ def _counts(row: Mapping[str, Any]) -> dict[Judgement, int]:
     return {verdict: row[verdict] for verdict in Judgement if row[verdict]}
 
 
-def _answer(verdict: Judgement, expected: Judgement) -> bool | None:
-    if verdict == expected:
-        return True
-    unclear = {Judgement.NO_EVIDENCE} if expected == Judgement.NO_EVIDENCE else _UNCLEAR
-    return None if verdict in unclear else False
-
-
-_UNCLEAR = {Judgement.SENT_UNCONFIRMED, Judgement.NO_EVIDENCE}
 _LEVELS = ("error", "warning", "info")
 
 
 def _sorted(found: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: (_LEVELS.index(finding.level), finding.code)))
-
-
-def _pandas(table: pa.Table) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415
-
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame

@@ -410,3 +410,18 @@ def test_verify_of_many_hosts_is_a_table(logs: Path) -> None:
     assert shown[0].split() == ["VERDICT", "HOST", "CASES", "FINDINGS"]
     assert shown[1].split() == ["PROVEN", "host0.example.com", "1", "PROVEN", "EGL101"]
     assert shown[21] == "5 more hosts (-o json has them all)"
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "yaml", "markdown"])
+def test_a_reader_that_leaves_does_not_change_the_verdict(form: str, logs: Path) -> None:
+    """`egresslog verify ... | grep -q x` must not pass for want of a reader."""
+    past = TEXT.replace("outbound|80||edition.cnn.com", "PassthroughCluster").replace(
+        "10.244.2.20:8080", "151.101.1.67:80"
+    )
+    Path("past.log").write_text(past + "\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [*COMMAND, "verify", "edition.cnn.com", "--sidecar", "past.log", "-o", form]
+    done = subprocess.run(arguments, stdout=writing, stderr=subprocess.DEVNULL, check=False)
+    os.close(writing)
+    assert done.returncode == 1

@@ -393,7 +393,7 @@ UNCONFIRMED = {
     "EGL188": ([to_gateway(5)], [OTHER, from_gateway(5, pod="10.0.0.7"), LATER]),
     "EGL189": ([past(cluster="outbound|443||edition.cnn.com", to="10.1.2.3:443")], [OTHER]),
     "EGL190": ([to_gateway(agent='x" "y')], [OTHER]),
-    "EGL197": ([to_gateway()], None),
+    "EGL197": ([to_gateway(cluster="outbound|443|cnn|way-out.infra.svc.cluster.local")], None),
 }
 
 
@@ -402,8 +402,7 @@ def test_what_cannot_be_told_says_why(desk: Desk, code: str) -> None:
     """Row 4 and 1.5: neither a failure nor a pass."""
     sidecar, gateway = UNCONFIRMED[code]
     named = [to_gateway(0, 39999, host="other.example.com")] if gateway else []
-    service = ["istio-egressgateway"] if code == "EGL180" else []
-    found = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[*named, *sidecar], gateway_service=service)
+    found = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[*named, *sidecar])
     (one,) = found
     assert one.counts[Judgement.SENT_UNCONFIRMED] == 1
     assert code in {finding.code for finding in one.findings}
@@ -613,6 +612,191 @@ def test_complete_logs_match_completely(starts: list[int], skew: int) -> None:
         for sidecar in (True, False)
     ]
     assert len(list(match([sorted(made, key=lambda event: (event.start, not event.sidecar))]))) == len(starts)
+
+
+# What an independent review tried, and must not work again.
+NAMELESS = past(2, to="203.0.113.7:443")
+
+
+@pytest.mark.parametrize("name", ["x", "a.svc.cluster.local", "reviews", "eu-mediap.svc.ms"])
+def test_no_name_hides_a_bypass(desk: Desk, name: str) -> None:
+    """A client can call itself like a service of the cluster; the address is outside all the same."""
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), past(2, to="203.0.113.7:443", sni=name)])
+    assert [(one.host, one.verdict.value) for one in found] == [(name, "BYPASSED"), ("edition.cnn.com", "PROVEN")]
+
+
+def test_ambiguous_lines_are_not_lost_as_inbound(desk: Desk) -> None:
+    """An SNI with a whole tail in it (old proxies hand on any): the line is nobody's inbound traffic."""
+    tail = f'edition.cnn.com" "{OUTSIDE}:443" inbound|80|| 127.0.0.1:1 10.1.1.1:80 10.1.1.9:3 edition.cnn.com'
+    assert (
+        "EGL190" in desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), past(2, sni=tail)])[1]
+    )
+
+
+def test_ambiguous_bypass_is_about_every_host_it_names(desk: Desk) -> None:
+    """The authority cannot be told from the forgery; the host that is asked for stands in the line."""
+    hidden = past(**http(), to="203.0.113.7:80", agent='x" "r" "y" "z')  # type: ignore[arg-type]
+    assert desk.one("edition.cnn.com", sidecar=[hidden])[0] == "BYPASSED"
+    assert desk.one("*.cnn.com", sidecar=[hidden])[0] == "BYPASSED"
+    assert desk.one("other.example.com", sidecar=[hidden])[0] == "NO_EVIDENCE"
+
+
+def test_a_window_does_not_forget_the_hosts_addresses(desk: Desk) -> None:
+    """The gateway used the address before --since; a nameless bypass after it is still one of this host."""
+    logs = {
+        "gateway": [from_gateway(0), from_gateway(60, 40001, upstream="151.101.129.67:443")],
+        "sidecar": [to_gateway(0), to_gateway(60, 40001), past(61)],
+    }
+    assert desk.one("edition.cnn.com", **logs, since=at(30))[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", **logs, source=[POD])[0] == "BYPASSED"
+
+
+def test_a_service_entry_with_the_gateway_as_endpoint_is_no_gateway_service(desk: Desk) -> None:
+    """Its name is the host's own: the direct line to an outside address stays a bypass."""
+    through = to_gateway(cluster="outbound|443||edition.cnn.com")
+    direct = past(2, cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com", pod="10.244.1.16")
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=[through, direct])[0] == "BYPASSED"
+
+
+@pytest.mark.parametrize(("change", "code"), [
+    ({"flags": "UF,URX", "reason": "delayed_connect_error:_Connection_refused", "near": "-"}, "EGL141"),
+    ({"flags": "UH", "upstream": "-", "near": "-"}, "EGL143"),
+    ({"sent": 4000}, "EGL182"),
+])  # fmt: skip
+def test_a_replica_whose_log_is_missing_does_not_hide_its_failures(
+    desk: Desk, change: dict[str, object], code: str
+) -> None:
+    """Only the other replica's log was read, and no line of a sidecar shows its service."""
+    found = desk.ask(
+        "edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(2, gateway="10.244.2.21", **change)]
+    )
+    assert code in {finding.code for finding in found[0].findings}
+    unknown = {**change, "cluster": "outbound|443|cnn|way-out.infra.svc.cluster.local"}
+    found = desk.ask(
+        "edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(2, gateway="10.244.2.21", **unknown)]
+    )
+    assert "EGL197" in {finding.code for finding in found[0].findings}
+
+
+def test_a_sidecars_line_with_a_made_up_address_is_no_gateways(desk: Desk) -> None:
+    """DNS proxying and an X-Forwarded-For of the application hide the pod's address; the VIP tells."""
+    posing = past(
+        **http(),
+        cluster="outbound|80||edition.cnn.com",
+        to=f"{OUTSIDE}:80",
+        local="240.240.0.5:80",
+        remote="1.2.3.4:0",
+        forwarded="1.2.3.4",
+    )  # type: ignore[arg-type]
+    assert desk.one("edition.cnn.com", gateway=[posing]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+@pytest.mark.parametrize(("form", "text", "verdict"), [
+    ("%REQ(:METHOD)% %REQ(:AUTHORITY)% %RESPONSE_CODE% %UPSTREAM_HOST%", f"GET edition.cnn.com 503 {OUTSIDE}:443", "SENT_UNCONFIRMED"),
+    ("%REQ(:METHOD)% %REQ(:AUTHORITY)% %RESPONSE_CODE% %UPSTREAM_HOST%", f"GET edition.cnn.com 200 {OUTSIDE}:443", "PROVEN"),
+    ("%REQ(:AUTHORITY)% %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%", f"edition.cnn.com 503 UC 10 95 {OUTSIDE}:443", "FAILED"),
+    ("%REQ(:AUTHORITY)% %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%", f"edition.cnn.com 504 UT,DC 10 95 {OUTSIDE}:443", "FAILED"),
+])  # fmt: skip
+def test_custom_formats_prove_only_what_they_print(desk: Desk, form: str, text: str, verdict: str) -> None:
+    """HTTP without a method is no TCP; a code from 400 without flags and details may be Envoy's own."""
+    log = egresslog.read(desk.write("gateway.log", [text]), format=form)
+    assert egresslog.verify("edition.cnn.com", gateway=log)[0].verdict == verdict
+
+
+@pytest.mark.parametrize(("form", "text"), [
+    ("%REQ(:AUTHORITY)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%", "edition.cnn.com 200 PassthroughCluster"),
+    ("%REQ(:AUTHORITY)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%", "edition.cnn.com 200 outbound|80||edition.cnn.com"),
+])  # fmt: skip
+def test_a_bypass_in_a_format_without_addresses(desk: Desk, form: str, text: str) -> None:
+    """The cluster alone says that it went past the gateway."""
+    log = egresslog.read(desk.write("sidecar.log", [text]), format=form)
+    assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Judgement.BYPASSED
+
+
+def test_names_that_clients_write_prove_no_other_host(desk: Desk) -> None:
+    """The SNI of opaque TCP, the hop's SNI of an HTTP request, a cluster by another name: none clears bank.com."""
+    opaque = to_gateway(cluster=f"outbound|1521|ora|{GATEWAY_SERVICE}", host="bank.com")
+    oracle = from_gateway(cluster="outbound|1521||my.oracle.instance.com", sni="-")
+    assert desk.one("bank.com", gateway=[oracle], sidecar=[opaque]) == ("SENT_UNCONFIRMED", {"EGL186"})
+    for cluster, authority in (("outbound|80||*.com", "evil.com"), ("other.com_80", "bank.com")):
+        line_of = from_gateway(**{**http(authority=authority), "sni": "bank.com"}, cluster=cluster)
+        assert desk.one("bank.com", gateway=[line_of])[0] == "SENT_UNCONFIRMED"
+
+
+def test_any_host_is_every_host(desk: Desk) -> None:
+    """`*` takes what has no name, too."""
+    assert desk.one("*", gateway=[from_gateway()], sidecar=[to_gateway(), NAMELESS])[0] == "BYPASSED"
+
+
+def test_silence_where_nothing_was_read_is_no_answer(desk: Desk) -> None:
+    """--expect NO_EVIDENCE needs lines of the time that is asked about; a log of rejects is none."""
+    assert desk.ask("nobody.test", gateway=[OTHER], since="2030-01-01T00:00:00Z").answer(Judgement.NO_EVIDENCE) is None
+    assert desk.ask("nobody.test", gateway=[OTHER]).answer(Judgement.NO_EVIDENCE) is True
+    broken = ["[2026-11-01T12:00:00.000Z] edition.cnn.com PassthroughCluster"] * 3
+    assert desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), *broken]).answer() is None
+
+
+def test_numbers_and_times_at_the_edge(desk: Desk) -> None:
+    """Durations of centuries and years at the end of time neither overflow nor crash."""
+    for duration in (7_456_144_835_854, 10**17):
+        assert (
+            desk.one(
+                "edition.cnn.com", gateway=[from_gateway(duration=duration)], sidecar=[to_gateway(duration=duration)]
+            )[0]
+            == "PROVEN"
+        )
+    late = [text.replace("2026-11-01", "2261-11-01") for text in (from_gateway(), to_gateway())]
+    assert desk.one("edition.cnn.com", gateway=late[:1], sidecar=late[1:])[0] == "PROVEN"
+
+
+def test_many_connections_of_the_sni_proxy_at_once(desk: Desk, no_hang: None) -> None:
+    """In one millisecond, with equal bytes and times: each outer line has an inner one, in linear time."""
+    sidecar, gateway = [], []
+    for number in range(5000):
+        sidecar.append(SNI_SIDECAR.replace(":55102", f":{10000 + number}"))
+        gateway += [SNI_OUTER.replace(":55102", f":{10000 + number}"), SNI_INNER]
+    (one,) = desk.ask("en.wikipedia.org", gateway=gateway, sidecar=sidecar)
+    assert one.counts == {Judgement.PROVEN: 5000}
+    (alone,) = desk.ask("en.wikipedia.org", gateway=gateway)
+    assert alone.counts == {Judgement.PROVEN: 5000}
+
+
+def test_waypoint_with_an_outside_vip(desk: Desk) -> None:
+    """An ambient waypoint is addressed by the host's VIP, which may be a public address."""
+    public = WAYPOINT.replace("240.240.0.4:80", "93.184.216.34:80")
+    assert desk.one("httpbin.org", gateway=[public]) == ("PROVEN", {"EGL101"})
+
+
+def test_rbac_of_tcp(desk: Desk) -> None:
+    """For TCP the reason stands in the connection's termination details."""
+    refused = from_gateway(sent=0).replace(' 0 - - - "-"', ' 0 - - rbac_access_denied_matched_policy[none] "-"')
+    assert desk.one("edition.cnn.com", gateway=[refused], sidecar=[to_gateway()]) == ("BLOCKED", {"EGL172"})
+
+
+def test_passthrough_to_an_inside_address_is_told(desk: Desk) -> None:
+    """It may be on-premises: --external decides."""
+    intranet = past(to="10.1.2.3:443", sni="intranet.corp.example")
+    assert desk.one("intranet.corp.example", sidecar=[intranet]) == ("SENT_UNCONFIRMED", {"EGL189"})
+    assert desk.one("intranet.corp.example", sidecar=[intranet], external=["10.1.0.0/16"]) == ("BYPASSED", {"EGL116"})
+
+
+def test_a_wildcard_cluster_may_be_the_host(desk: Desk) -> None:
+    """Sent straight outside by a wildcard's cluster, without any name: it counts for each host that it covers."""
+    covered = past(cluster="outbound|443||*.cnn.com")
+    assert desk.one("edition.cnn.com", sidecar=[covered])[0] == "BYPASSED"
+    assert (
+        desk.one("edition.cnn.com", sidecar=[past(cluster="outbound|443||*.cnn.com", sni="money.cnn.com")])[0]
+        == "NO_EVIDENCE"
+    )
+
+
+def test_mapped_addresses_and_dotted_clusters(desk: Desk) -> None:
+    """One address and one name, however they are written."""
+    assert desk.one(f"::ffff:{OUTSIDE}", gateway=[from_gateway()])[0] == "PROVEN"
+    assert (
+        desk.one("edition.cnn.com", gateway=[from_gateway(cluster="outbound|443||edition.cnn.com.", sni="-")])[0]
+        == "PROVEN"
+    )
 
 
 # The question.

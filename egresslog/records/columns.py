@@ -192,7 +192,7 @@ def host_of_sni(name: str) -> str | None:
 def host_of_cluster(cluster: str) -> str | None:
     """The host in ``outbound|443|subset|host`` or ``inbound-vip|443|tcp|host``."""
     found = _CLUSTER.fullmatch(cluster)
-    return found[1].lower() if found else None
+    return found[1].lower().removesuffix(".") or None if found else None
 
 
 def ip_of(address: str) -> str | None:

@@ -190,7 +190,8 @@ def _markdown(verdicts: Verdicts) -> Iterator[str]:
 
 def _markdown_findings(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
-        yield f"- **{finding.code}** {finding.level}, {finding.count:,}: {finding.message} {finding.advice}".rstrip()
+        count = f", {finding.count:,}" if finding.count else ""
+        yield f"- **{finding.code}** {finding.level}{count}: {finding.message} {finding.advice}".rstrip()
         if finding.evidence:
             # Four blanks more than the list make it code, whatever backticks a client wrote.
             yield ""

@@ -9,12 +9,12 @@ from ipaddress import ip_network
 from egresslog.records.networks import inside, network
 
 # Not `ipaddress.is_private`, which counts documentation ranges (RFC 5737) among them and not 100.64/10, where GKE, EKS
-# and others put pods. 240/4 holds the VIPs that Istio gives to ServiceEntries without address (240.240.0.0/16).
+# and others put pods. 240/4 and 2001:2::/48 hold the VIPs that Istio gives to ServiceEntries without address.
 _INSIDE = tuple(
     ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "fc00::/7", "fe80::/10", "ff00::/8",
+        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "2001:2::/48", "fc00::/7", "fe80::/10", "ff00::/8",
     )
 )  # fmt: skip
 

@@ -18,8 +18,9 @@ GRACE = 2 * 10**9  # ns: Envoy writes its log once a second (Istio: --file-flush
 # A sidecar's own failure stands whatever a gateway says.
 _BEFORE = ("EGL140", "EGL141", "EGL142", "EGL143", "EGL144", "EGL146")
 _SENT = ("EGL183", "EGL145", "EGL187")  # what the gateway's coverage decides about
-# Ambiguous records can only accuse.
-_ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (None, Judgement.BYPASSED, Judgement.MISROUTED))
+# Ambiguous records can only accuse, and do not get lost as somebody else's.
+_ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (Judgement.BYPASSED, Judgement.MISROUTED))
+_DEFAULT_SERVICE = "istio-egressgateway"  # of Istio's own profiles and chart
 
 
 def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = (), gateways: Iterable[str] = ()) -> None:
@@ -49,8 +50,8 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
         connection.execute(f"""
             CREATE TABLE {hop}_cases AS
             SELECT * EXCLUDE (line, found), CASE
-                WHEN ambiguous AND found NOT IN {(*_ACCUSE, INSIDE)} THEN 'EGL190' ELSE found END AS code_of
-            FROM (SELECT *, {first_of(rules)} AS found FROM {hop}) WHERE found <> '{INSIDE}'""")
+                WHEN ambiguous AND found NOT IN {_ACCUSE} THEN 'EGL190' ELSE found END AS code_of
+            FROM (SELECT *, {first_of(rules)} AS found FROM {hop}) WHERE ambiguous OR found <> '{INSIDE}'""")
     pairing.pair(connection)
     _inner_lines(connection)
     _coverage(connection)
@@ -77,29 +78,43 @@ def learn(connection: duckdb.DuckDBPyConnection, services: Iterable[str]) -> Non
         """
         INSERT INTO services
         SELECT DISTINCT cluster_host FROM sidecar
-        WHERE kind = 'outbound' AND NOT ambiguous AND NOT misplaced AND
-              (upstream_ip IN (SELECT ip FROM gateways)
+        WHERE kind = 'outbound' AND NOT ambiguous AND NOT misplaced
+          AND regexp_matches(cluster_host, '[.]svc([.]|$)')
+          AND (upstream_ip IN (SELECT ip FROM gateways)
                OR list_bool_or([names_service(name, cluster_host) FOR name IN ?::VARCHAR[]]))""",
-        [list(services)],
+        [list(services) or [_DEFAULT_SERVICE]],
     )
 
 
 def _inner_lines(connection: duckdb.DuckDBPyConnection) -> None:
-    """Links the two lines that a gateway writes for one connection through its SNI dynamic forward proxy (1.3.8)."""
+    """Links the two lines that a gateway writes for one connection through its SNI dynamic forward proxy (1.3.8).
+
+    They name the same internal listener and begin in the same millisecond, or nearly; of several at once the SNI tells,
+    where the sidecar's line is there, and else duration and bytes.
+    """
+    connection.execute("CREATE TABLE inners (outer_id BIGINT, inner_id BIGINT)")
     connection.execute(f"""
-        CREATE TABLE inners AS
-        WITH near AS (
-            SELECT o.id AS outer_id, i.id AS inner_id, abs(o.duration - i.duration) + abs(o.sent - i.sent) AS distance
-            FROM gateway_cases o
-            CROSS JOIN (VALUES (0), (1), (2)) later(ms)
-            JOIN gateway_cases i ON i.origin = o.origin AND i.local = o.upstream
-                 AND i.start // {_MILLISECOND} = o.start // {_MILLISECOND} + later.ms
-            LEFT JOIN pairs ON pairs.gid = o.id
-            LEFT JOIN sidecar_cases s ON s.id = pairs.sid
-            WHERE o.code_of = '{TRANSIT}' AND (s.sni_host IS NULL OR s.sni_host = i.sni_host))
-        SELECT outer_id, inner_id FROM near
-        QUALIFY row_number() OVER (PARTITION BY outer_id ORDER BY distance, inner_id) = 1
-            AND row_number() OVER (PARTITION BY inner_id ORDER BY distance, outer_id) = 1""")
+        CREATE TEMP TABLE outers AS
+        SELECT o.id, o.origin, o.upstream AS name, o.start // {_MILLISECOND} AS ms, o.duration, o.sent,
+               any_value(s.sni_host) AS sni
+        FROM gateway_cases o LEFT JOIN pairs ON pairs.gid = o.id LEFT JOIN sidecar_cases s ON s.id = pairs.sid
+        WHERE o.code_of = '{TRANSIT}' GROUP BY ALL""")
+    if not connection.execute("SELECT count(*) FROM outers").fetchall()[0][0]:
+        return
+    connection.execute(f"""
+        CREATE TEMP TABLE inside AS
+        SELECT id, origin, local AS name, start // {_MILLISECOND} AS ms, duration, sent, sni_host AS sni
+        FROM gateway_cases WHERE starts_with(local, 'envoy://')""")
+    for key in ("origin, name, sni", "origin, name"):
+        for later in range(3):
+            ranked = f"row_number() OVER (PARTITION BY {key}, ms ORDER BY duration, sent, id) AS place"
+            connection.execute(f"""
+                INSERT INTO inners
+                SELECT o.id, i.id
+                FROM (SELECT * REPLACE (ms + {later} AS ms), {ranked} FROM outers
+                      WHERE id NOT IN (SELECT outer_id FROM inners)) o
+                JOIN (SELECT *, {ranked} FROM inside WHERE id NOT IN (SELECT inner_id FROM inners)) i
+                USING ({key}, ms, place)""")
 
 
 def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
@@ -115,12 +130,16 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
         FROM gateway_cases WHERE code_of <> 'EGL192' AND local_ip IS NOT NULL GROUP BY local_ip""")
 
 
+# Whether a cluster is one host's, could be any host's, or cannot be told.
+_SERVES = """
+    CASE WHEN {0}.kind IN ('outbound', 'inbound-vip') AND NOT starts_with({0}.cluster_host, '*') THEN 'concrete'
+         WHEN {0}.kind = 'other' AND NOT contains({0}.cluster, 'dynamic_forward_proxy') THEN 'unknown' ELSE 'any' END"""
 _CASES = f"""
 CREATE TABLE cases AS
 WITH best AS (
     -- A proof before anything else, then the connection itself before retries, then the last.
     SELECT p.sid, min(p.how) AS how, arg_max(
-        p.gid, ((g.code_of = 'EGL100')::INT * 2 + (p.how = 'tuple')::INT)::HUGEINT * 10::HUGEINT ** 19 + g.start) AS gid
+        p.gid, ((g.code_of = 'EGL100')::INT * 2 + (p.how = 'tuple')::INT) * 10000000000000000000::HUGEINT + g.start) AS gid
     FROM pairs p JOIN gateway_cases g ON g.id = p.gid GROUP BY p.sid
 ),
 sent AS (
@@ -157,7 +176,9 @@ told AS (
                 WHEN NOT s.to_gateway THEN s.cluster_host END AS cluster_name,
            coalesce(s.sni_host, g.sni_host) AS sni_name, coalesce(s.authority_host, g.authority_host) AS authority_name,
            coalesce(g.sent, s.sent) AS sent, s.to_gateway, s.local_ip AS wanted_ip,
-           coalesce(g.external, s.external, s.local_external) AS outside, s.request
+           coalesce(g.external, s.external, s.local_external) AS outside, s.request,
+           CASE WHEN g.id IS NOT NULL THEN {_SERVES.format("g")} WHEN s.to_gateway THEN 'any'
+                ELSE {_SERVES.format("s")} END AS serves, g.sni_host AS gateway_sni
     FROM sent s LEFT JOIN gateway_cases g ON g.id = coalesce(s.inner_id, s.paired)
     UNION ALL
     SELECT NULL, g.id, o.outer_id, NULL, CASE g.code_of WHEN 'EGL100' THEN 'EGL101' WHEN '{TRANSIT}' THEN 'EGL165'
@@ -165,7 +186,7 @@ told AS (
            g.http, g.start, coalesce(outer_line.remote_ip, g.remote_ip, g.forwarded_ip), NULL, g.upstream_ip,
            g.upstream,
            CASE WHEN g.kind IN ('outbound', 'inbound-vip') THEN g.cluster_host END, g.sni_host, g.authority_host,
-           g.sent, true, NULL, g.external, g.request
+           g.sent, true, NULL, g.external, g.request, {_SERVES.format("g")}, g.sni_host
     FROM gateway_cases g
     LEFT JOIN inners o ON o.inner_id = g.id
     LEFT JOIN gateway_cases outer_line ON outer_line.id = o.outer_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,8 @@ from egresslog.records.schema import ARROW, BASE
 
 _PORT = r":[0-9]{1,5}$"
 _MILLISECOND = 10**6  # nanoseconds
+_LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
+_LATEST = 2**63 - 10**18  # ns: likewise, in the year 2230
 _CLUSTER = re.compile(r"(outbound|inbound-vip|inbound)\|(\d{0,9})\|([^|]*)\|(.*)", re.DOTALL | re.ASCII)
 
 # Cluster names that mean something (Istio; shared facts, 1.6 and 1.3.11); `sni_cluster` and the like are others.
@@ -35,6 +38,7 @@ _KEPT = {
     "cluster": "upstream_cluster", "sni": "requested_server_name", "route": "route_name", "upstream": "upstream_host",
     "upstream_ip": "upstream_ip", "near": "upstream_local_address", "local": "downstream_local_address",
     "remote": "downstream_remote_address", "remote_ip": "source_ip", "duration": "duration",
+    "termination": "connection_termination_details",
 }  # fmt: skip
 
 
@@ -46,12 +50,13 @@ def _schema() -> pa.Schema:
     return prepare(empty, bool).schema
 
 
-def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool]) -> pa.RecordBatch:
+def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_known: bool = True) -> pa.RecordBatch:
     """The evidence in records.
 
     Args:
         batch: records with all columns, and ``line``, the line as it came.
         is_external: whether an IP lies outside the cluster.
+        flags_known: False for a format without response flags; they are ``?`` then.
 
     Returns:
         The columns of ``_KEPT``, and: ``start``, ``stop`` (ns since 1970; a line is written at its end), ``http``,
@@ -61,11 +66,13 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool]) -> pa.Rec
         ``external``, ``local_external``.
     """
     made: dict[str, pa.Array] = {name: batch[column] for name, column in _KEPT.items()}
-    start = batch["start_time"].cast(pa.int64())
-    made["start"] = start
-    made["stop"] = pc.add(start, pc.multiply(pc.fill_null(batch["duration"], 0), _MILLISECOND))
-    made["http"] = pc.or_(pc.is_valid(batch["method"]), pc.is_valid(batch["protocol"]))
-    made["flags"] = each(batch["response_flags"], _short_flags)
+    made["start"] = start = pc.min_element_wise(batch["start_time"].cast(pa.int64()), _LATEST, skip_nulls=False)
+    duration = pc.max_element_wise(pc.min_element_wise(pc.fill_null(batch["duration"], 0), _LONGEST), 0)
+    made["stop"] = pc.add(start, pc.multiply(duration, _MILLISECOND))
+    named = [pc.is_valid(batch[name]) for name in ("method", "protocol", "authority")]
+    made["http"] = reduce(pc.or_, named, pc.fill_null(pc.greater(batch["response_code"], 0), False))
+    flags = each(batch["response_flags"], _short_flags)
+    made["flags"] = flags if flags_known else pc.fill_null(flags, "?")
     # Only hex digit 14 changes with the trace decision (istio#57938): all others must be equal.
     made["request"] = pc.utf8_replace_slice(batch["request_id"], 14, 15, "x")
     # The gateway appends the peer to X-Forwarded-For; what stands before it is the client's.
@@ -85,8 +92,8 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool]) -> pa.Rec
 
 
 def is_inbound(batch: pa.RecordBatch) -> pa.Array:
-    """Which evidence is about requests that a pod was sent: no business of egress."""
-    return pc.fill_null(pc.equal(batch["kind"], "inbound"), False)
+    """Which evidence is about requests that a pod was sent: no business of egress. An ambiguous one may lie."""
+    return pc.and_(pc.fill_null(pc.equal(batch["kind"], "inbound"), False), pc.invert(batch["ambiguous"]))
 
 
 def _ip(addresses: pa.Array) -> pa.Array:

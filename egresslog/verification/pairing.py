@@ -13,6 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+import pyarrow as pa
+
+from egresslog.verification.tables import create
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -21,6 +25,7 @@ SKEW = 5 * _SECOND  # between the clocks of two nodes, at most
 _LIKELY = _SECOND  # more is believed only if nothing fits better
 _BATCH = 100_000  # rows
 
+_PAIR = pa.schema([("sid", pa.int64()), ("gid", pa.int64())])
 _REQUEST = ("method", "path", "authority")
 
 #: Records that may have a pair: those towards the gateway that had a connection, and those of the gateway.
@@ -90,7 +95,8 @@ def _one_to_one(connection: duckdb.DuckDBPyConnection, which: str, key: tuple[st
     rows = connection.sql(f"""
         SELECT b.number, a.sidecar, a.id, a.start, a.stop FROM open a JOIN keys b ON {same}
         WHERE b.total > 2 ORDER BY b.number, a.start, NOT a.sidecar, a.id""")
-    _insert(connection, match(_events(rows)))
+    create(connection, "matched", _PAIR, match(_events(rows)))
+    connection.execute("INSERT INTO pairs SELECT sid, gid, 'tuple' FROM matched")
 
 
 def _events(rows: duckdb.DuckDBPyRelation) -> list[list[Event]] | Iterator[list[Event]]:
@@ -120,17 +126,6 @@ def match(batches: Iterable[list[Event]]) -> Iterator[tuple[int, int]]:
                 break
         else:
             waiting.append(event)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, found: Iterator[tuple[int, int]]) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-
-    pairs = list(found)
-    columns = list(zip(*pairs, strict=True)) or [(), ()]
-    table = pa.table({"sid": pa.array(columns[0], pa.int64()), "gid": pa.array(columns[1], pa.int64())})
-    connection.register("matched", table)
-    connection.execute("INSERT INTO pairs SELECT sid, gid, 'tuple' FROM matched")
-    connection.unregister("matched")
 
 
 def _requests_of_connections(connection: duckdb.DuckDBPyConnection, requests: str, of: str) -> None:

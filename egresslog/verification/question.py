@@ -12,6 +12,7 @@ from egresslog.errors import UsageError
 from egresslog.records.networks import Network, inside
 
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|\*", re.ASCII)
+_WHOLE = 128  # bits of one IPv6 address
 _LONGEST = 253  # RFC 1035: characters of a name
 
 
@@ -31,7 +32,9 @@ class Question:
         """
         host = text.strip().lower().removesuffix(".")
         try:
-            return cls(host, ip_network(host.strip("[]"), strict=False))
+            asked = ip_network(host.strip("[]"), strict=False)
+            mapped = getattr(asked.network_address, "ipv4_mapped", None) if asked.prefixlen == _WHOLE else None
+            return cls(host, ip_network(mapped) if mapped else asked)  # as columns.ip_of reads it in a log
         except ValueError:
             pass
         if "://" in host or "/" in host or ":" in host:

@@ -49,10 +49,17 @@ def rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] 
     return found
 
 
-def of_host(connection: duckdb.DuckDBPyConnection, host: str) -> list[Finding]:
-    """The findings about a host."""
-    found = rows(connection, "SELECT * FROM host_findings WHERE host = ?", [host])
-    return [about(row["finding"], row["cases"], _evidence(connection, row["cids"])) for row in found]
+def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dict[str, list[Finding]]:
+    """The findings about hosts."""
+    rows_found = rows(
+        connection, "SELECT * FROM host_findings WHERE list_contains(?, host) ORDER BY ALL", [list(hosts)]
+    )
+    lines = _evidence(connection, [cid for row in rows_found for cid in row["cids"]])
+    found: dict[str, list[Finding]] = {host: [] for host in hosts}
+    for row in rows_found:
+        evidence = tuple(line for cid in row["cids"] for line in lines.get(cid, ()))
+        found[row["host"]].append(about(row["finding"], row["cases"], evidence))
+    return found
 
 
 def beside(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
@@ -60,31 +67,38 @@ def beside(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     found = []
     for row in rows(connection, "SELECT * FROM left_out ORDER BY finding"):
         hop = "gateway" if row["finding"] == "EGL192" else "sidecar"
-        found.append(about(row["finding"], row["count"], (_line(connection, 0, hop, row["id"]),)))
+        (line,) = rows(connection, f"SELECT origin, line_number, line FROM {hop}_lines WHERE rowid = ?", [row["id"]])
+        found.append(about(row["finding"], row["count"], (Line(hop, **line, case=0),)))
     unknown = f"""
         SELECT finding, count(*) AS cases, list(cid ORDER BY start, cid)[:{EVIDENCE}] AS cids
         FROM cases JOIN kinds USING (finding)
         WHERE cid NOT IN (SELECT cid FROM found)
           AND (finding = 'EGL118' OR coalesce(cluster_name, sni_name, authority_name) IS NULL)
         GROUP BY finding ORDER BY finding"""
-    found += [
-        about(row["finding"], row["cases"], _evidence(connection, row["cids"])) for row in rows(connection, unknown)
-    ]
+    nameless = rows(connection, unknown)
+    lines = _evidence(connection, [cid for row in nameless for cid in row["cids"]])
+    for row in nameless:
+        evidence = tuple(line for cid in row["cids"] for line in lines.get(cid, ()))
+        found.append(about(row["finding"], row["cases"], evidence))
     return found
 
 
-def _evidence(connection: duckdb.DuckDBPyConnection, cids: Sequence[int]) -> tuple[Line, ...]:
-    found = []
-    for cid in cids:
-        (row,) = rows(connection, "SELECT sid, gid, outer_gid FROM cases WHERE cid = ?", [cid])
-        numbers = (("sidecar", row["sid"]), ("gateway", row["outer_gid"]), ("gateway", row["gid"]))
-        found += [_line(connection, cid, hop, number) for hop, number in numbers if number is not None]
-    return tuple(found)
-
-
-def _line(connection: duckdb.DuckDBPyConnection, cid: int, hop: str, number: int) -> Line:
-    (row,) = rows(connection, f"SELECT origin, line_number, line FROM {hop}_lines WHERE rowid = ?", [number])
-    return Line(hop, row["origin"], row["line_number"], row["line"], cid)
+def _evidence(connection: duckdb.DuckDBPyConnection, cids: Sequence[int]) -> dict[int, list[Line]]:
+    """The lines of cases: the sidecar's, then the gateway's outer and inner."""
+    found: dict[int, list[Line]] = {}
+    query = """
+        SELECT c.cid, s.origin, s.line_number, s.line, o.origin, o.line_number, o.line, g.origin, g.line_number, g.line
+        FROM cases c
+        LEFT JOIN sidecar_lines s ON s.rowid = c.sid
+        LEFT JOIN gateway_lines o ON o.rowid = c.outer_gid
+        LEFT JOIN gateway_lines g ON g.rowid = c.gid
+        WHERE c.cid IN (SELECT unnest(?::BIGINT[]))"""
+    for cid, *columns in connection.execute(query, [list(cids)]).fetchall():
+        for hop, at in (("sidecar", 0), ("gateway", 3), ("gateway", 6)):
+            if columns[at] is not None:
+                origin, number, line = columns[at : at + 3]
+                found.setdefault(cid, []).append(Line(hop, origin, number, line, cid))
+    return found
 
 
 def coverage(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ class Rule(NamedTuple):
     condition: str
 
 
+_SVC = "regexp_matches(cluster_host, '[.]svc([.]|$)')"
+_RBAC = "starts_with(details, 'rbac_access_denied') OR starts_with(termination, 'rbac_access_denied')"
 #: SQL macros that the conditions use.
 MACROS = (
     "CREATE MACRO has(flags, names) AS list_has_any(string_split(coalesce(flags, ''), ','), names)",
@@ -47,7 +49,7 @@ _ANSWERED_HTTP = (
     "code >= 100 AND (details = 'via_upstream' OR starts_with(details, 'upstream_reset_after_response_started')"
     " OR (details IS NULL AND (code < 400 OR no_other(flags, ['DC', 'DR', 'DI', 'URX'])))"
     " OR (regexp_matches(details, '^(downstream_remote_disconnect|http[23].remote_(reset|refuse))$')"
-    " AND has(flags, ['DC', 'DR'])))"
+    " AND no_other(flags, ['DC', 'DR'])))"
 )
 _ANSWERED = f"(CASE WHEN http THEN {_ANSWERED_HTTP} ELSE received > 0 AND sent > 0 AND NOT {_UNCONNECTED} END)"
 
@@ -60,32 +62,37 @@ _TO_GATEWAY = (
 # In a gateway's line the proxy has one address on both sides and the peer another; in a sidecar's line the application
 # and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice and port 0 as the peer.
 _BY_GATEWAY = "coalesce(near_ip = local_ip AND remote_ip <> near_ip AND NOT ends_with(remote, ':0'), false)"
+# The address it was asked for is an outside one, or one that DNS proxying made up; only a waypoint has such of its own.
+_VIP = "(starts_with({0}, '240.') OR starts_with({0}, '2001:2:'))"
 _BY_SIDECAR = (
-    "coalesce(near_ip = remote_ip AND near_ip <> local_ip, false)"
-    " OR coalesce(local_external AND near_ip IS DISTINCT FROM local_ip, false)"
+    "coalesce(kind <> 'inbound-vip', true) AND local_ip NOT IN (SELECT ip FROM gateways)"
+    " AND near_ip IS DISTINCT FROM local_ip"
+    f" AND (near_ip = remote_ip OR local_external OR {_VIP.format('local_ip')})"
 )
 VIEWS = {
     "sidecar": f"SELECT *, {_COMMON}, {_TO_GATEWAY} AS to_gateway, {_BY_GATEWAY} AS misplaced,"
-    " coalesce(kind IN ('passthrough', 'dynamic-dns'), false) AS undeclared,"
-    " (SELECT count(*) FROM gateways) + (SELECT count(*) FROM services) = 0 AS presumed FROM sidecar_lines",
+    " coalesce(kind IN ('passthrough', 'dynamic-dns'), false) AS undeclared FROM sidecar_lines",
     "gateway": f"SELECT *, {_COMMON}, coalesce(starts_with(upstream, 'envoy://'), false) AS inner_hop,"
     " coalesce(upstream_ip IN (SELECT ip FROM gateways), false) AS to_itself,"
-    f" ({_BY_SIDECAR} OR coalesce(kind IN ('passthrough', 'dynamic-dns', 'blackhole', 'inbound-passthrough'), false))"
+    f" (coalesce({_BY_SIDECAR}, false)"
+    " OR coalesce(kind IN ('passthrough', 'dynamic-dns', 'blackhole', 'inbound-passthrough'), false))"
     " AS misplaced FROM gateway_lines",
 }
 
 SIDECAR = (
     Rule("EGL193", "misplaced"),
-    Rule("EGL120", "kind = 'inbound-passthrough' AND external AND NOT unconnected"),
+    Rule("EGL120", "kind = 'inbound-passthrough' AND coalesce(external, local_external) AND NOT unconnected"),
     Rule(INSIDE, "kind = 'inbound-passthrough'"),
     Rule("EGL170", "kind = 'blackhole'"),
     Rule("EGL170", "NOT http AND cluster IS NULL AND upstream IS NULL AND has(flags, ['UH'])"),  # before Istio 1.6
     Rule("EGL171", "route = 'block_all' OR (details = 'direct_response' AND code = 502 AND cluster IS NULL)"),
-    Rule("EGL172", "starts_with(details, 'rbac_access_denied')"),
-    Rule("EGL149", "undeclared AND unconnected AND starts_with(coalesce(upstream, local), '240.')"),
+    Rule("EGL172", _RBAC),
+    Rule("EGL149", "undeclared AND unconnected AND " + _VIP.format("coalesce(upstream_ip, local_ip)")),
     Rule("EGL173", "undeclared AND unconnected AND coalesce(external, local_external)"),
-    Rule("EGL119", "kind = 'dynamic-dns' AND external"),
-    Rule("EGL116", "undeclared AND external"),
+    # A format without addresses leaves the cluster's word: it let the traffic out.
+    Rule("EGL119", "kind = 'dynamic-dns' AND coalesce(external, local_external, true)"),
+    Rule("EGL116", "undeclared AND coalesce(external, local_external, true)"),
+    Rule("EGL189", "undeclared AND coalesce(authority_host, sni_host) IS NOT NULL"),
     Rule(INSIDE, "undeclared"),
     Rule("EGL140", "has(flags, ['NC']) OR details = 'cluster_not_found'"),
     Rule("EGL144", f"to_gateway AND unconnected AND told(details, transport, '{_TLS}')"),
@@ -102,9 +109,15 @@ SIDECAR = (
     Rule("EGL121", "external AND cluster IS NULL"),
     Rule("EGL115", "external AND http AND cluster_port = 443"),
     Rule("EGL110", "external"),
+    Rule("EGL110", "kind = 'outbound' AND upstream IS NULL AND answered AND NOT " + _SVC),
     Rule("EGL147", "has(flags, ['NR']) OR details = 'route_not_found'"),
-    Rule("EGL189", "kind = 'outbound' AND upstream IS NOT NULL AND NOT regexp_matches(cluster_host, '[.]svc([.]|$)')"),
-    Rule("EGL197", "presumed AND NOT names_service(coalesce(authority_host, sni_host), cluster_host)"),
+    Rule("EGL189", "kind = 'outbound' AND upstream IS NOT NULL AND NOT " + _SVC),
+    # An outside name, and a service that nothing shows to be the gateway's.
+    Rule(
+        "EGL197",
+        f"coalesce(authority_host, sni_host) IS NOT NULL AND ({_SVC} OR cluster IS NULL AND upstream IS NOT NULL)"
+        " AND NOT names_service(coalesce(authority_host, sni_host), cluster_host)",
+    ),
     Rule(INSIDE, "upstream IS NOT NULL OR kind = 'outbound'"),
     Rule("EGL166", "http"),
     Rule(INSIDE, "true"),
@@ -113,7 +126,7 @@ SIDECAR = (
 GATEWAY = (
     Rule("EGL192", "misplaced"),
     Rule(TRANSIT, "inner_hop"),
-    Rule("EGL172", "starts_with(details, 'rbac_access_denied')"),
+    Rule("EGL172", _RBAC),
     Rule("EGL151", "http AND has(flags, ['NR']) AND regexp_matches(authority, ':[0-9]+$')"),
     Rule("EGL150", "http AND (has(flags, ['NR']) OR details = 'route_not_found')"),
     Rule("EGL153", "has(flags, ['NR']) AND starts_with(sni, 'outbound_.')"),
@@ -127,10 +140,11 @@ GATEWAY = (
     Rule("EGL159", "has(flags, ['UH', 'DF'])"),
     Rule("EGL164", "has(flags, ['NC'])"),
     Rule("EGL165", "unconnected"),
-    Rule(INSIDE, "NOT external AND regexp_matches(cluster_host, '[.]svc([.]|$)')"
-         " AND names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host)"),
+    Rule(INSIDE, "NOT external AND " + _SVC
+         + " AND names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host)"),
     Rule("EGL131", "NOT external"),
     Rule("EGL100", "external AND answered"),
+    Rule("EGL187", "flags = '?' AND http AND code >= 400"),
     Rule("EGL163", "has(flags, ['UT'])"),
     Rule("EGL160", "http AND cluster_port = 443 AND has(flags, ['UC', 'UPE', 'UR'])"),
     Rule("EGL161", "http AND has(flags, ['UC', 'UPE', 'UR'])"),
