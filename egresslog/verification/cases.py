@@ -139,7 +139,8 @@ CREATE TABLE cases AS
 WITH best AS (
     -- A proof before anything else, then the connection itself before retries, then the last.
     SELECT p.sid, min(p.how) AS how, arg_max(
-        p.gid, ((g.code_of = 'EGL100')::INT * 2 + (p.how = 'tuple')::INT) * 10000000000000000000::HUGEINT + g.start) AS gid
+        p.gid, (2 * (g.code_of = 'EGL100')::INT + (p.how = 'tuple')::INT) * 10000000000000000000::HUGEINT + g.start
+    ) AS gid
     FROM pairs p JOIN gateway_cases g ON g.id = p.gid GROUP BY p.sid
 ),
 sent AS (
