@@ -49,7 +49,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     for hop, rules in (("sidecar", SIDECAR), ("gateway", GATEWAY)):
         connection.execute(f"""
             CREATE TABLE {hop}_cases AS
-            SELECT * EXCLUDE (line, found), CASE
+            SELECT * EXCLUDE (line, details, transport, termination, received, route, answered, misplaced, found), CASE
                 WHEN ambiguous AND found NOT IN {_ACCUSE} THEN 'EGL190' ELSE found END AS code_of
             FROM (SELECT *, {first_of(rules)} AS found FROM {hop}) WHERE ambiguous OR found <> '{INSIDE}'""")
     pairing.pair(connection)
