@@ -31,6 +31,7 @@ class Store:
             str(Path(folder) / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": folder}
         )
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET enable_progress_bar = false")  # it prints where Python is interactive
         self.connection.execute("BEGIN")  # nothing needs to outlive a crash: no flush after every statement
         self.close = weakref.finalize(self, _remove, self.connection, folder)
 
