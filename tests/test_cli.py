@@ -333,6 +333,16 @@ def test_terminal_gets_a_table_with_colours(logs: Path) -> None:
     assert "\x1b[" not in run("report", "-o", "table", "e.log").stdout
 
 
+def test_verify_on_a_terminal_breaks_no_word(logs: Path) -> None:
+    """Sentences end at the edge with whole words; a line of the log is one line, for copying."""
+    seen, code = terminal("verify", *HOSTS, COLUMNS="60", NO_COLOR="1")
+    shown = seen.replace("\r\n", "\n").split("\n")
+    assert code == 0
+    assert "  the gateway forwarded it to an outside address, and that" in shown
+    assert "  address answered; 3 PROVEN" in shown
+    assert f"      {SEED}" in shown
+
+
 def test_long_read_shows_progress(logs: Path) -> None:
     """A long read shows a bar on the terminal, and clears it."""
     with Path("big.log").open("w") as out:

@@ -424,6 +424,18 @@ def test_service_named_in_full_or_short(desk: Desk) -> None:
     assert desk.one("edition.cnn.com", sidecar=[to_gateway()], gateway_ip=[GATEWAY])[1] == {"EGL180"}
 
 
+def test_a_gateway_that_lets_traffic_in_as_well(desk: Desk) -> None:
+    """Requests from outside to a service of the cluster are no outside host's; asked for by name, they are told."""
+    ingress = from_gateway(
+        **http(authority="shop.example.com"),
+        pod="203.0.113.50",
+        upstream="10.244.3.3:8080",
+        cluster="outbound|80||shop.default.svc.cluster.local",
+    )
+    assert [one.host for one in desk.ask(gateway=[from_gateway(), ingress])] == ["edition.cnn.com"]
+    assert desk.one("shop.example.com", gateway=[ingress]) == ("MISROUTED", {"EGL131"})
+
+
 # Forged evidence.
 FORGED = from_gateway(
     **http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}"), flags="UF", near="-", upstream="10.9.9.9:1", cluster="outbound|80||harmless.example.com",

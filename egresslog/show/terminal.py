@@ -123,6 +123,14 @@ class Terminal:
             line.truncate(self.width, overflow="ellipsis")
         self.console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
+    def print_sentence(self, text: Text, indent: int, hanging: int = 0) -> None:
+        """Words that end before the terminal's edge; lines after the first stand ``hanging`` further in."""
+        width = self.width - indent - hanging if self.width else 0
+        lines = text.wrap(self.console, width) if width > _NARROWEST else [text]
+        for number, line in enumerate(lines):
+            line.rstrip()
+            self.console.print(Text(" " * (indent + hanging * bool(number))) + line)
+
     def close(self) -> None:
         """Leaves the file to who opened it."""
         if self._stream is sys.stdout:

@@ -121,7 +121,8 @@ def _print_host(terminal: Terminal, one: Verdict) -> None:
     style = Style(color=_STYLES[one.verdict], bold=True)
     console = terminal.console
     console.print(Text.assemble((f"{one.verdict}  ", style), (safe(one.host), "bold")))
-    console.print(Text(f"  {MEANINGS[one.verdict]}; {_tally(one)}" if one.counts else f"  {MEANINGS[one.verdict]}"))
+    tally = f"; {_tally(one)}" if one.counts else ""
+    terminal.print_sentence(Text(f"{MEANINGS[one.verdict]}{tally}"), 2)
     ways = _ways(one)
     for way, count, verdict in ways[:_WAYS]:
         console.print(Text.assemble(f"  {way}  ", (f"{count:,} {verdict}", _STYLES[verdict])))
@@ -156,16 +157,14 @@ def _ways(one: Verdict) -> list[tuple[str, int, Judgement]]:
 
 
 def _print_finding(terminal: Terminal, finding: Finding) -> None:
-    console = terminal.console
     count = f" ({finding.count:,})" if finding.count > 1 else ""
-    console.print(
-        Text.assemble("  ", (finding.level, _LEVELS[finding.level]), f" {finding.code}{count}: {finding.message}")
-    )
+    level = (finding.level, _LEVELS[finding.level])
+    terminal.print_sentence(Text.assemble(level, f" {finding.code}{count}: {finding.message}"), 2, hanging=2)
     if finding.advice:
-        console.print(Text(f"    {finding.advice}", style="dim"))
+        terminal.print_sentence(Text(finding.advice, style="dim"), 4)
     for line in _first_case(finding):
-        console.print(Text(f"    {line.hop} {safe(line.origin)}:{line.line_number}", style="dim"))
-        console.print(Text(f"      {safe(line.line)}"))
+        terminal.console.print(Text(f"    {line.hop} {safe(line.origin)}:{line.line_number}", style="dim"))
+        terminal.console.print(Text(f"      {safe(line.line)}"))
 
 
 def _first_case(finding: Finding) -> list[Any]:

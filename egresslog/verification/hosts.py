@@ -33,6 +33,8 @@ _PRIMARY = """
          ELSE coalesce(sni_name, authority_name, cluster_name) END"""
 _HOST = pa.schema([("host", pa.string())])
 _NAMED = pa.schema([("host", pa.string()), ("value", pa.string())])
+# A gateway that lets traffic in as well: it sends to a service of the cluster, and no sidecar's line leads there.
+_INGRESS = "finding = 'EGL131' AND sid IS NULL AND coalesce(regexp_matches(cluster_name, '[.]svc([.]|$)'), false)"
 _NOT_YET = "NOT EXISTS (FROM found f WHERE f.host = addresses.host AND f.cid = c.cid)"
 
 
@@ -55,7 +57,8 @@ def attribute(connection: duckdb.DuckDBPyConnection, asked: Sequence[Question]) 
             FROM (SELECT *, {_PRIMARY} AS host FROM cases
                   WHERE finding <> 'EGL189'
                     AND (finding <> 'EGL197' OR (SELECT count(*) FROM gateways) + (SELECT count(*) FROM services) = 0))
-            WHERE host IS NOT NULL AND (outside OR NOT {_OF_THE_CLUSTER.format("host")})""")
+            WHERE host IS NOT NULL AND (outside OR NOT {_OF_THE_CLUSTER.format("host")})
+              AND NOT ({_INGRESS})""")
     _by_address(connection, asked=bool(asked))
 
 
