@@ -176,7 +176,7 @@ class Verdicts(Sequence[Verdict]):
             found.append(results.about("EGL194", 0))
         if rejected := self.counts.rejected:
             found.append(results.about("EGL191", rejected))
-        return _sorted([*found, *results.beside(self.connection)])
+        return _sorted([*found, *results.beside(self.connection, asked=self.asked)])
 
     def findings_of(self, host: str) -> list[Finding]:
         """The findings about one host; those of the hosts after it are fetched along, in case they are next."""

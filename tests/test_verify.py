@@ -432,8 +432,57 @@ def test_a_gateway_that_lets_traffic_in_as_well(desk: Desk) -> None:
         upstream="10.244.3.3:8080",
         cluster="outbound|80||shop.default.svc.cluster.local",
     )
-    assert [one.host for one in desk.ask(gateway=[from_gateway(), ingress])] == ["edition.cnn.com"]
-    assert desk.one("shop.example.com", gateway=[ingress]) == ("MISROUTED", {"EGL131"})
+    found = desk.ask(gateway=[from_gateway(), ingress])
+    assert [one.host for one in found] == ["edition.cnn.com"]
+    assert {finding.code for finding in found.findings} == {"EGL194"}
+    assert desk.one("*", gateway=[from_gateway(), ingress])[0] == "PROVEN"
+    hairpin = ingress.replace(
+        "203.0.113.50", POD
+    )  # from a pod: a way back into the cluster, or a NAT before the gateway
+    assert desk.one("shop.example.com", gateway=[hairpin]) == ("MISROUTED", {"EGL131"})
+    assert {finding.code for finding in desk.ask(gateway=[from_gateway(), hairpin]).findings} == {"EGL131", "EGL194"}
+
+
+def test_requests_that_share_a_connection_are_judged_one_by_one(desk: Desk) -> None:
+    """The sidecar logs the connection, the gateway its requests: a loop among them is not hidden by a proof."""
+    shared = {"sni": "-", "cluster": "outbound|80||a.example.com"}
+    requests = [
+        from_gateway(0, **{**http(authority="a.example.com"), **shared}),
+        from_gateway(
+            1,
+            **{**http(authority="b.example.com"), **shared, "cluster": "outbound|80||b.example.com"},
+            upstream=f"{GATEWAY}:8443",
+        ),
+    ]
+    found = desk.ask(gateway=requests, sidecar=[to_gateway(0, host="-", duration=60_000)])
+    assert [(one.host, one.verdict.value) for one in found] == [
+        ("b.example.com", "MISROUTED"),
+        ("a.example.com", "PROVEN"),
+    ]
+
+
+def test_another_gateway_without_a_log_is_told(desk: Desk) -> None:
+    """Without a question: what went to a service that may be a gateway counts for no host, and is not hidden."""
+    other = to_gateway(
+        5, gateway="10.3.3.3", host="bank.com", cluster="outbound|443|b|egress-b.istio-b.svc.cluster.local"
+    )
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), other])
+    assert [one.host for one in found] == ["edition.cnn.com"]
+    assert {finding.code for finding in found.findings} == {"EGL197"}
+
+
+def test_another_network_of_the_mesh_is_inside(desk: Desk) -> None:
+    """East-west gateways have public addresses; an outside address of a service otherwise (ExternalName) is a bypass."""
+    service = {"cluster": "outbound|9080||reviews.default.svc.cluster.local", "sni": "-"}
+    assert len(desk.ask(gateway=[OTHER], sidecar=[past(to="203.0.113.9:15443", **service)])) == 1
+    assert desk.ask(sidecar=[past(to="203.0.113.9:443", **service)])[0].verdict == Judgement.BYPASSED
+
+
+def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
+    """A scanner's 30,000 hosts, and a wildcard that takes all of them."""
+    names = [past(sni=f"h{number}.example.com") for number in range(30_000)]
+    (one,) = desk.ask("*.example.com", sidecar=names)
+    assert one.counts == {Judgement.BYPASSED: 30_000}
 
 
 # Forged evidence.
@@ -556,7 +605,7 @@ def test_request_ids_are_no_key(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("sidecar", "gateway", "cases"), [
-    ([to_gateway(0, duration=60_000)], [from_gateway(n, **http(f"/{n}")) for n in range(3)], 1),
+    ([to_gateway(0, duration=60_000)], [from_gateway(n, **http(f"/{n}")) for n in range(3)], 3),
     ([to_gateway(n, **http(f"/{n}")) for n in range(3)], [from_gateway(0, duration=60_000)], 3),
 ])  # fmt: skip
 def test_one_hop_reads_http_and_the_other_a_connection(

@@ -137,11 +137,13 @@ _SERVES = """
 _CASES = f"""
 CREATE TABLE cases AS
 WITH best AS (
-    -- A proof before anything else, then the connection itself before retries, then the last.
-    SELECT p.sid, min(p.how) AS how, arg_max(
-        p.gid, (2 * (g.code_of = 'EGL100')::INT + (p.how = 'tuple')::INT) * 10000000000000000000::HUGEINT + g.start
-    ) AS gid
-    FROM pairs p JOIN gateway_cases g ON g.id = p.gid GROUP BY p.sid
+    -- Requests that share a connection are a case each. Retries are one: what is grave, else a proof, counts.
+    SELECT sid, how, gid FROM pairs WHERE how = 'connection'
+    UNION ALL
+    SELECT p.sid, min(p.how), arg_max(p.gid, 10000000000000000000::HUGEINT * (
+        4 * (g.code_of IN ('EGL130', 'EGL131'))::INT + 2 * (g.code_of = 'EGL100')::INT + (p.how = 'tuple')::INT
+    ) + g.start)
+    FROM pairs p JOIN gateway_cases g ON g.id = p.gid WHERE p.how <> 'connection' GROUP BY p.sid
 ),
 sent AS (
     SELECT s.*, r.ip IS NOT NULL AS replica_read, best.how, best.gid AS paired, inners.inner_id,

@@ -63,7 +63,7 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
         ``forwarded_ip`` (the last of X-Forwarded-For), ``flags`` (short names), ``request`` (the request id without the
         digit that tracing changes), ``kind``, ``cluster_port``, ``subset``, ``cluster_host`` (the parts of the
         cluster's name), ``sni_host`` (null if it is the mesh's own), ``authority_host``, ``near_ip``, ``local_ip``,
-        ``external``, ``local_external``.
+        ``external``, ``local_external``, ``remote_external``.
     """
     made: dict[str, pa.Array] = {name: batch[column] for name, column in _KEPT.items()}
     made["start"] = start = pc.min_element_wise(batch["start_time"].cast(pa.int64()), _LATEST, skip_nulls=False)
@@ -88,6 +88,7 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     made["local_ip"] = _ip(batch["downstream_local_address"])
     made["external"] = each(batch["upstream_ip"], is_external, pa.bool_())
     made["local_external"] = each(made["local_ip"], is_external, pa.bool_())
+    made["remote_external"] = each(batch["source_ip"], is_external, pa.bool_())
     return pa.RecordBatch.from_pydict(made)
 
 

@@ -246,8 +246,8 @@ _TABLE = (
          "The split of the line is not unique: a quote in a header, maybe forged. It proves nothing.",
          "JSON logs have no such gap: accessLogEncoding JSON."),
         ("EGL197", "warning", "1.6",
-         "The logs do not show which service the egress gateway is.",
-         "Name it with --gateway-service or --gateway-ip, or give its log with --gateway."),
+         "Sent to a service of the cluster that the logs do not show to be the egress gateway.",
+         "If it is, name it with --gateway-service or --gateway-ip, or give its log with --gateway."),
     ),
     *_kinds(
         None,

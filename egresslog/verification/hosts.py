@@ -100,7 +100,8 @@ def _answer(connection: duckdb.DuckDBPyConnection, asked: Sequence[Question]) ->
                 SELECT host, cid, 1 AS strength FROM cases JOIN asked_names ON value = cluster_name
                 UNION ALL SELECT host, cid, 2 FROM cases JOIN asked_names ON value = authority_name WHERE http
                 UNION ALL SELECT host, cid, 2 FROM cases JOIN asked_names ON value = gateway_sni WHERE NOT http
-                UNION ALL SELECT host, cid, 3 FROM cases JOIN asked_names ON value IN (sni_name, authority_name)
+                UNION ALL SELECT host, cid, 3 FROM cases JOIN asked_names ON value = sni_name
+                UNION ALL SELECT host, cid, 3 FROM cases JOIN asked_names ON value = authority_name
                 UNION ALL SELECT host, cid, 1 FROM cases JOIN asked_ips ON value = ip
                 UNION ALL SELECT host, cid, 1 FROM cases JOIN covering ON value = cluster_name
                           WHERE sni_name IS NULL AND authority_name IS NULL
@@ -131,8 +132,8 @@ def _by_address(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> None:
     nameless = "true" if asked else f"({_PRIMARY}) IS NULL"
     connection.execute(f"""
         INSERT INTO found
-        SELECT host, cid, 'EGL117'
-        FROM cases c JOIN addresses USING (ip)
+        SELECT DISTINCT host, cid, 'EGL117'
+        FROM cases c JOIN (FROM addresses UNION FROM wanted) addresses USING (ip)
         WHERE finding IN {_PASSED} AND {nameless} AND {_NOT_YET}""")
     # Opaque TCP towards the gateway: only the gateway's line would have named the host.
     connection.execute(f"""

@@ -62,8 +62,12 @@ def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dic
     return found
 
 
-def beside(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
-    """The findings that belong to no host: lines in the wrong log, and cases without any name."""
+def beside(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> list[Finding]:
+    """The findings that belong to no host: lines in the wrong log, and cases without any name.
+
+    Without a question also what may be the gateway's, or traffic inside the cluster: it counts for no host.
+    """
+    unclear = "('EGL118')" if asked else "('EGL118', 'EGL131', 'EGL197')"
     found = []
     for row in rows(connection, "SELECT * FROM left_out ORDER BY finding"):
         hop = "gateway" if row["finding"] == "EGL192" else "sidecar"
@@ -73,7 +77,7 @@ def beside(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
         SELECT finding, count(*) AS cases, list(cid ORDER BY start, cid)[:{EVIDENCE}] AS cids
         FROM cases JOIN kinds USING (finding)
         WHERE cid NOT IN (SELECT cid FROM found)
-          AND (finding = 'EGL118' OR coalesce(cluster_name, sni_name, authority_name) IS NULL)
+          AND (finding IN {unclear} OR coalesce(cluster_name, sni_name, authority_name) IS NULL)
         GROUP BY finding ORDER BY finding"""
     nameless = rows(connection, unknown)
     lines = _evidence(connection, [cid for row in nameless for cid in row["cids"]])

@@ -106,6 +106,8 @@ SIDECAR = (
     Rule("EGL145", "to_gateway AND http AND has(flags, ['UC', 'UPE'])"),
     Rule("EGL183", "to_gateway"),
     Rule("EGL148", "unconnected AND external"),
+    # The gateway of another network of the mesh has a public address and one of these ports.
+    Rule(INSIDE, f"external AND {_SVC} AND regexp_matches(upstream, ':(15443|15008)$')"),
     Rule("EGL121", "external AND cluster IS NULL"),
     Rule("EGL115", "external AND http AND cluster_port = 443"),
     Rule("EGL110", "external"),
@@ -140,8 +142,8 @@ GATEWAY = (
     Rule("EGL159", "has(flags, ['UH', 'DF'])"),
     Rule("EGL164", "has(flags, ['NC'])"),
     Rule("EGL165", "unconnected"),
-    Rule(INSIDE, "NOT external AND " + _SVC
-         + " AND names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host)"),
+    Rule(INSIDE, "NOT external AND regexp_matches(cluster_host, '[.]svc([.]cluster[.]local)?$') AND"
+         " (remote_external OR names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host))"),
     Rule("EGL131", "NOT external"),
     Rule("EGL100", "external AND answered"),
     Rule("EGL187", "flags = '?' AND http AND code >= 400"),
