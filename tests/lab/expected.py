@@ -94,6 +94,7 @@ EXPECTED = {
     "host-unknown-at-gateway": _of(FAILED, "150", FAILED, "150 188"),
     "stranger-at-gateway": _of(FAILED, "150", FAILED, "150"),
     "cluster-missing": _of(FAILED, "140", FAILED, "140"),
+    "gateway-without-endpoints": _of(FAILED, "143", FAILED, "166"),
     "gateway-down": _of(FAILED, "141", FAILED, "148"),  # the lab's dead gateway has an outside address
     "gateway-down-tls": _of(FAILED, "141", NOTHING, "195", "", "148"),
     "outside-refuses": _of(FAILED, "157", FAILED, "165 188"),

@@ -89,7 +89,7 @@ class Service:
     """A ServiceEntry, and the VirtualService and DestinationRule that lead it through the gateway.
 
     `hop` is what the sidecar does: send to the gateway, send out directly (also over TLS of its own, or as
-    ALLOW_ANY_DYNAMIC_DNS does), name a cluster that does not exist, or find the gateway down.
+    ALLOW_ANY_DYNAMIC_DNS does), name a cluster that does not exist, find the gateway down, or idle: without endpoints.
 
     `exit` is what the gateway does: forward, have no route, find the remote refusing, find no endpoint,
     start TLS itself, start TLS and distrust the certificate, send plain HTTP to the TLS port, refuse by
@@ -103,7 +103,7 @@ class Service:
     host: str
     port: int = HTTP
     subset: str = ""
-    hop: Literal["gateway", "direct", "direct-originate", "dynamic-dns", "missing", "down"] = "gateway"
+    hop: Literal["gateway", "direct", "direct-originate", "dynamic-dns", "missing", "down", "idle"] = "gateway"
     exit: Literal[
         "forward",
         "unknown",
@@ -175,6 +175,7 @@ SERVICES = (
     Service("direct.example.com", hop="direct"),
     Service("direct.example.com", TLS, hop="direct"),
     Service("missing.example.com", subset="missing", hop="missing"),
+    Service("idle.example.com", subset="idle", hop="idle"),
     Service("down.example.com", subset="down", hop="down"),
     Service("down.example.com", TLS, subset="down", hop="down"),
     Service("unknown.example.com", subset="unknown", exit="unknown"),

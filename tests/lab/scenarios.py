@@ -83,6 +83,7 @@ REFUSED_OR_FAILED = (
     Scenario("host-unknown-at-gateway", "unknown.example.com", get("/")),
     Scenario("stranger-at-gateway", "stranger.example.com", get("/"), via=GATEWAY, rows=ONLY_GATEWAY),
     Scenario("cluster-missing", "missing.example.com", get("/"), rows=ONLY_SIDECAR),
+    Scenario("gateway-without-endpoints", "idle.example.com", get("/"), rows=ONLY_SIDECAR),
     Scenario("gateway-down", "down.example.com", get("/"), rows=ONLY_SIDECAR),
     Scenario("gateway-down-tls", "down.example.com", get_tls("down.example.com"), TLS, rows=ONLY_SIDECAR),
     Scenario("outside-refuses", "refused.example.com", get("/")),
