@@ -42,13 +42,19 @@ class Store:
         self.connection.unregister("incoming")
 
 
-def database_problem(error: BaseException) -> BaseException:
-    """The error as one of ours if it is the database's: a full disk, too little memory."""
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Makes the database's errors ours: a full disk, too little memory.
+
+    Raises:
+        StoreError: what the database says.
+    """
     import duckdb  # noqa: PLC0415
 
-    if isinstance(error, duckdb.Error):
-        return StoreError(f"the temporary database failed: {str(error).splitlines()[0]}")
-    return error
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(f"the temporary database failed: {str(error).splitlines()[0]}") from error
 
 
 def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
@@ -59,11 +65,10 @@ def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
 @contextmanager
 def stored(reader: pa.RecordBatchReader) -> Iterator[duckdb.DuckDBPyRelation]:
     """Reads all batches into a table that lives until the block ends."""
-    store = Store()
-    try:
-        store.load("records", reader)
-        yield store.connection.table("records")
-    except Exception as error:
-        raise database_problem(error) from error
-    finally:
-        store.close()
+    with database_errors():
+        store = Store()
+        try:
+            store.load("records", reader)
+            yield store.connection.table("records")
+        finally:
+            store.close()

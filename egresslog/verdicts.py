@@ -17,7 +17,7 @@ from egresslog.reading import Reading
 from egresslog.records.lines import Counts
 from egresslog.records.networks import network
 from egresslog.report.filters import Filter
-from egresslog.store import Store, database_problem
+from egresslog.store import Store, database_errors
 from egresslog.verification import cases, evidence, results, verdict
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.addresses import outside
@@ -237,6 +237,7 @@ def verify(
     Raises:
         UsageError: no log, or a host or address that is none.
         SourceError: a log could not be read whole (not with its ``keep_going``).
+        StoreError: the temporary database failed, as with a full disk.
     """
     if gateway is None and sidecars is None:
         raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
@@ -244,21 +245,22 @@ def verify(
     is_external = outside(external)
     addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
-    store = Store()
-    try:
-        logs = {"gateway": gateway, "sidecar": sidecars}
-        for hop, log in logs.items():
-            _load(store, hop, log, is_external)
-        cases.build(store.connection, services=_names(gateway_service), gateways=addresses)
-        hosts_of.attribute(store.connection, asked)
-        verdict.refine(store.connection)
-        verdict.restrict(store.connection, where)
-        verdict.judge(store.connection)
-        readings = {hop: log.reading if log else Reading(complete=True) for hop, log in logs.items()}
-        return Verdicts(store, readings, [question.text for question in asked], where)
-    except BaseException as error:
-        store.close()
-        raise database_problem(error) from error
+    logs = {"gateway": gateway, "sidecar": sidecars}
+    with database_errors():
+        store = Store()
+        try:
+            for hop, log in logs.items():
+                _load(store, hop, log, is_external)
+            cases.build(store.connection, services=_names(gateway_service), gateways=addresses)
+            hosts_of.attribute(store.connection, asked)
+            verdict.refine(store.connection)
+            verdict.restrict(store.connection, where)
+            verdict.judge(store.connection)
+            readings = {hop: log.reading if log else Reading(complete=True) for hop, log in logs.items()}
+            return Verdicts(store, readings, [question.text for question in asked], where)
+        except BaseException:
+            store.close()
+            raise
 
 
 def _load(store: Store, hop: str, log: Log | None, is_external: Callable[[str], bool]) -> None:

@@ -980,6 +980,14 @@ def test_equal_requests_take_linear_time(desk: Desk, no_hang: None) -> None:
     assert one.counts == {Judgement.PROVEN: count}
 
 
+def test_a_database_that_fails_is_no_traceback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for temporary files with too little room is a sentence, and no verdict."""
+    monkeypatch.setattr("egresslog.store._MEMORY", "2MB")
+    lines = [to_gateway(number / 1000, number % 20_000 + 30_000, agent="x" * 200) for number in range(20_000)]
+    with pytest.raises(egresslog.StoreError, match="temporary database"):
+        desk.ask("edition.cnn.com", sidecar=lines)
+
+
 def test_evidence_is_the_line_as_it_came(desk: Desk) -> None:
     """Escapes, markup and bytes stay what they were; only the terminal and Markdown see them made safe."""
     odd = from_gateway(agent="\x1b[31m<b>`x`|é")
