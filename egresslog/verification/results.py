@@ -51,9 +51,8 @@ def rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] 
 
 def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dict[str, list[Finding]]:
     """The findings about hosts."""
-    rows_found = rows(
-        connection, "SELECT * FROM host_findings WHERE list_contains(?, host) ORDER BY ALL", [list(hosts)]
-    )
+    query = "SELECT * FROM host_findings WHERE host IN (SELECT unnest(?::VARCHAR[])) ORDER BY host, finding"
+    rows_found = rows(connection, query, [list(hosts)])
     lines = _evidence(connection, [cid for row in rows_found for cid in row["cids"]])
     found: dict[str, list[Finding]] = {host: [] for host in hosts}
     for row in rows_found:

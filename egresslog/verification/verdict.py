@@ -28,7 +28,8 @@ def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> None:
         test = inside(where.source)
         rows = connection.execute("SELECT DISTINCT source_ip FROM cases WHERE source_ip IS NOT NULL").fetchall()
         wanted = [ip for (ip,) in rows if test(ip)]
-        connection.execute("DELETE FROM cases WHERE NOT coalesce(list_contains(?, source_ip), false)", [wanted])
+        keep = "source_ip IN (SELECT unnest(?::VARCHAR[]))"
+        connection.execute(f"DELETE FROM cases WHERE NOT coalesce({keep}, false)", [wanted])
     connection.execute("DELETE FROM found WHERE cid NOT IN (SELECT cid FROM cases)")
 
 
