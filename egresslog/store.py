@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,9 @@ class Store:
             str(Path(folder) / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": folder}
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute("SET enable_progress_bar = false")  # it prints where Python is interactive
+        # Where Python is interactive it draws a bar. In Jupyter without ipywidgets it cannot, and refuses the setting.
+        with suppress(duckdb.InvalidInputException):
+            self.connection.execute("SET enable_progress_bar = false")
         self.connection.execute("BEGIN")  # nothing needs to outlive a crash: no flush after every statement
         self.close = weakref.finalize(self, _remove, self.connection, folder)
 
