@@ -12,7 +12,7 @@ import typer
 
 import egresslog
 from egresslog.exits import Exit, exit_code, run, until_closed
-from egresslog.inputs import ROWS, filters, open_log, output_colour, shown_progress, tell
+from egresslog.inputs import filters, open_log, output_colour, shown_progress, tell
 from egresslog.options import (
     By,
     Color,
@@ -141,6 +141,7 @@ def report(
         from egresslog.report.keys import DEFAULT
         from egresslog.show import output as out
         from egresslog.show import reports
+        from egresslog.show.terminal import ROWS
 
         form = out.choose(output, output_file, piped="json", known=reports.FORMS)
         for_people = form in {"table", "wide"}

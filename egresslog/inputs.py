@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from egresslog.log import Log
     from egresslog.show.terminal import Colour
 
-ROWS = 20  # of a table for people
-
 
 def filters(
     host: list[str] | None,

@@ -21,8 +21,8 @@ ALL = {one.name: one for one in (*SCENARIOS, BEFORE_KILL, GATEWAY_KILLED)}
 
 
 @pytest.fixture
-def logs(request: pytest.FixtureRequest) -> tuple[LabLogs, LabLogs]:
-    return request.getfixturevalue("lab_logs"), request.getfixturevalue("killed_gateway_logs")
+def logs(lab_logs: LabLogs, killed_gateway_logs: LabLogs) -> tuple[LabLogs, LabLogs]:
+    return lab_logs, killed_gateway_logs
 
 
 def files(logs: tuple[LabLogs, LabLogs], scenario: Scenario, fmt: str, folder: Path) -> tuple[Path, Path]:

@@ -162,9 +162,14 @@ def derive(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
         "host": pc.coalesce(authority, name, cluster),
         "upstream_ip": each(upstream, ip_of),
         "upstream_port": each(upstream, port_of).cast(pa.int64()),
-        # Hardly two connections have the same port, but many the same address: without port few values are left.
-        "source_ip": each(pc.replace_substring_regex(columns["downstream_remote_address"], _PORT, ""), ip_of),
+        "source_ip": ips(columns["downstream_remote_address"]),
     }
+
+
+def ips(addresses: pa.Array) -> pa.Array:
+    """The IP of each address."""
+    # Hardly two connections have the same port, but many the same address: without port few values are left.
+    return each(pc.replace_substring_regex(addresses, _PORT, ""), ip_of)
 
 
 def each(column: pa.Array, function: Callable[[str], Any], kind: pa.DataType | None = None) -> pa.Array:

@@ -25,6 +25,8 @@ from egresslog.show.values import safe
 
 Colour = Literal["auto", "always", "never"]
 
+ROWS = 20  # of a table that nobody cut to a length
+
 _GAP = "  "
 _WIDEST = 60  # a path may have kilobytes
 _NARROWEST = 12

@@ -12,14 +12,13 @@ from rich.text import Text
 
 from egresslog.show.output import write_document
 from egresslog.show.reports import markdown_cell
-from egresslog.show.terminal import Colour, Terminal
+from egresslog.show.terminal import ROWS, Colour, Terminal
 from egresslog.show.values import plural, rfc3339, safe
 from egresslog.verdicts import MEANINGS, Finding, Judgement, Verdict, Verdicts
 
 FORMS = ("table", "json", "ndjson", "yaml", "markdown")
 
 _IN_FULL = 3  # hosts; of more there is a table
-_ROWS = 20
 _WAYS = 5
 _STYLES = {
     Judgement.PROVEN: "green", Judgement.BYPASSED: "red", Judgement.MISROUTED: "red", Judgement.FAILED: "red",
@@ -51,16 +50,12 @@ def _host(one: Verdict) -> dict[str, Any]:
         "host": one.host,
         "verdict": one.verdict.value,
         "counts": {verdict.value: count for verdict, count in one.counts.items()},
-        "findings": [_finding(finding) for finding in one.findings],
+        "findings": [asdict(finding) for finding in one.findings],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "evidence": [asdict(line) for line in finding.evidence]}
-
-
-def _rest(verdicts: Verdicts) -> dict[str, Any]:
-    coverage = [
+def _coverage(verdicts: Verdicts) -> list[dict[str, Any]]:
+    return [
         {
             "hop": row["hop"],
             "origin": row["origin"],
@@ -70,10 +65,13 @@ def _rest(verdicts: Verdicts) -> dict[str, Any]:
         }
         for row in verdicts.coverage
     ]
+
+
+def _rest(verdicts: Verdicts) -> dict[str, Any]:
     return {
-        "findings": [_finding(finding) for finding in verdicts.findings],
+        "findings": [asdict(finding) for finding in verdicts.findings],
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
-        "coverage": coverage,
+        "coverage": _coverage(verdicts),
         "lines": asdict(verdicts.counts),
     }
 
@@ -102,11 +100,11 @@ def _write_terminal(terminal: Terminal, verdicts: Verdicts) -> None:
                 _tally(one),
                 _codes(one),
             ]
-            for one in verdicts[:_ROWS]
+            for one in verdicts[:ROWS]
         ]
         terminal.print_table([("VERDICT", False), ("HOST", False), ("CASES", False), ("FINDINGS", False)], rows)
-        if len(verdicts) > _ROWS:
-            console.print(Text(f"{plural(len(verdicts) - _ROWS, 'more host')} (-o json has them all)", style="dim"))
+        if len(verdicts) > ROWS:
+            console.print(Text(f"{plural(len(verdicts) - ROWS, 'more host')} (-o json has them all)", style="dim"))
         console.print(Text("egresslog verify HOST ... shows ways, findings and lines of a host", style="dim"))
     if not len(verdicts):
         console.print(Text(f"{Judgement.NO_EVIDENCE}: no line speaks of an outside host", style="bold yellow"))
@@ -182,7 +180,7 @@ def _markdown(verdicts: Verdicts) -> Iterator[str]:
         yield "\n## Beside the hosts\n"
         yield from _markdown_findings(verdicts.findings)
     yield "\n## What was read\n\n| hop | origin | records | from | to |\n| --- | --- | --- | --- | --- |"
-    for row in _rest(verdicts)["coverage"]:
+    for row in _coverage(verdicts):
         cells = (row["hop"], row["origin"], f"{row['records']:,}", row["from"] or "-", row["to"] or "-")
         yield f"| {' | '.join(markdown_cell(safe(cell)) for cell in cells)} |"
 

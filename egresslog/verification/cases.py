@@ -29,9 +29,11 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     Columns of ``cases``: ``cid``; ``sid``, ``gid``, ``outer_gid`` (rows of the lines, null for none); ``how`` they were
     paired; ``finding``; ``http``; ``start`` (ns); ``source_ip``; ``port`` that the client connected to; ``ip`` that it
     reached or wanted, and whether that is ``outside``; ``upstream``; ``cluster_name``, ``sni_name``,
-    ``authority_name``; ``sent`` (bytes); ``to_gateway``; ``wanted_ip`` that the client connected to.
+    ``authority_name``; ``sent`` (bytes); ``to_gateway``; ``wanted_ip`` that the client connected to; ``request`` (id);
+    ``serves`` (what the cluster does: one ``concrete`` host, ``any``, ``unknown``); ``gateway_sni``.
 
-    Also left: ``gateways`` (ip), ``services`` (name), ``coverage`` (per hop and origin), ``left_out`` (finding, count).
+    Also left: ``gateways`` (ip), ``services`` (name), ``sidecar_coverage`` and ``gateway_coverage`` (per origin),
+    ``replicas`` (coverage per gateway ip), ``left_out`` (finding, count, id).
 
     Args:
         connection: to a database of its own.
@@ -43,7 +45,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
     connection.execute("CREATE TABLE gateways (ip VARCHAR)")
     connection.execute("CREATE TABLE services (name VARCHAR)")
     for name, sql in VIEWS.items():
-        connection.execute(f"CREATE VIEW {name} AS {sql.replace('SELECT *', 'SELECT rowid AS id, *', 1)}")
+        connection.execute(f"CREATE VIEW {name} AS {sql}")
     connection.execute("INSERT INTO gateways SELECT unnest(?::VARCHAR[])", [list(gateways)])
     learn(connection, services)
     for hop, rules in (("sidecar", SIDECAR), ("gateway", GATEWAY)):
@@ -60,7 +62,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
         connection.execute(_ALIKE.format(same=same))
     connection.execute(
         "CREATE TABLE left_out AS SELECT code_of AS finding, count(*) AS count, min(id) AS id"
-        " FROM (SELECT * FROM sidecar_cases UNION ALL BY NAME SELECT * FROM gateway_cases)"
+        " FROM (SELECT code_of, id FROM sidecar_cases UNION ALL SELECT code_of, id FROM gateway_cases)"
         " WHERE code_of IN ('EGL192', 'EGL193') GROUP BY code_of"
     )
 
@@ -79,7 +81,7 @@ def learn(connection: duckdb.DuckDBPyConnection, services: Iterable[str]) -> Non
         INSERT INTO services
         SELECT DISTINCT cluster_host FROM sidecar
         WHERE kind = 'outbound' AND NOT ambiguous AND NOT misplaced
-          AND regexp_matches(cluster_host, '[.]svc([.]|$)')
+          AND is_service(cluster_host)
           AND (upstream_ip IN (SELECT ip FROM gateways)
                OR list_bool_or([names_service(name, cluster_host) FOR name IN ?::VARCHAR[]]))""",
         [list(services) or [_DEFAULT_SERVICE]],

@@ -10,11 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.records.columns import each, host_of_authority, host_of_cluster, host_of_sni, ip_of
+from egresslog.records.columns import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
 from egresslog.records.flags import FLAGS
 from egresslog.records.schema import ARROW, BASE
 
-_PORT = r":[0-9]{1,5}$"
 _MILLISECOND = 10**6  # nanoseconds
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 _LATEST = 2**63 - 10**18  # ns: likewise, in the year 2230
@@ -84,8 +83,8 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     made["cluster_host"] = each(cluster, host_of_cluster)
     made["sni_host"] = each(batch["requested_server_name"], host_of_sni)
     made["authority_host"] = each(batch["authority"], host_of_authority)
-    made["near_ip"] = _ip(batch["upstream_local_address"])
-    made["local_ip"] = _ip(batch["downstream_local_address"])
+    made["near_ip"] = ips(batch["upstream_local_address"])
+    made["local_ip"] = ips(batch["downstream_local_address"])
     made["external"] = each(batch["upstream_ip"], is_external, pa.bool_())
     made["local_external"] = each(made["local_ip"], is_external, pa.bool_())
     made["remote_external"] = each(batch["source_ip"], is_external, pa.bool_())
@@ -95,11 +94,6 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
 def is_inbound(batch: pa.RecordBatch) -> pa.Array:
     """Which evidence is about requests that a pod was sent: no business of egress. An ambiguous one may lie."""
     return pc.and_(pc.fill_null(pc.equal(batch["kind"], "inbound"), False), pc.invert(batch["ambiguous"]))
-
-
-def _ip(addresses: pa.Array) -> pa.Array:
-    # Hardly two connections have the same port, but many the same address: without port few values are left.
-    return each(pc.replace_substring_regex(addresses, _PORT, ""), ip_of)
 
 
 def _last_ip(forwarded: str) -> str | None:

@@ -22,7 +22,7 @@ _DIRECT = ("EGL110", "EGL115", "EGL121")
 _REACHED = (*PROVEN, *_DIRECT, "EGL157", "EGL158", "EGL160", "EGL161", "EGL162", "EGL163", "EGL185")
 
 # Names that only the cluster has: `reviews`, `reviews.default.svc.cluster.local`.
-_OF_THE_CLUSTER = "(regexp_matches({0}, '[.]svc([.]|$)') OR NOT contains({0}, '.') AND NOT contains({0}, ':'))"
+_OF_THE_CLUSTER = "(is_service({0}) OR NOT contains({0}, '.') AND NOT contains({0}, ':'))"
 
 # What the client asked for, as far as the mesh confirmed it: a cluster's name, or the SNI that the gateway read itself.
 # What the client wrote (authority, the SNI at the sidecar) names a case where the cluster could serve any host (1.6).
@@ -34,7 +34,7 @@ _PRIMARY = """
 _HOST = pa.schema([("host", pa.string())])
 _NAMED = pa.schema([("host", pa.string()), ("value", pa.string())])
 # A gateway that lets traffic in as well: it sends to a service of the cluster, and no sidecar's line leads there.
-_INGRESS = "finding = 'EGL131' AND sid IS NULL AND coalesce(regexp_matches(cluster_name, '[.]svc([.]|$)'), false)"
+_INGRESS = "finding = 'EGL131' AND sid IS NULL AND coalesce(is_service(cluster_name), false)"
 _NOT_YET = "NOT EXISTS (FROM found f WHERE f.host = addresses.host AND f.cid = c.cid)"
 
 

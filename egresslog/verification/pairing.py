@@ -28,8 +28,8 @@ _BATCH = 100_000  # rows
 _PAIR = pa.schema([("sid", pa.int64()), ("gid", pa.int64())])
 _REQUEST = ("method", "path", "authority")
 
-#: Records that may have a pair: those towards the gateway that had a connection, and those of the gateway.
-ENDS = """
+# Records that may have a pair: those towards the gateway that had a connection, and those of the gateway.
+_ENDS = """
 CREATE TABLE ends AS
 SELECT true AS sidecar, id, near, upstream AS far, coalesce(near_ip, remote_ip) AS client, http, method, path,
        authority, code, sent, start, stop, unconnected,
@@ -62,7 +62,7 @@ def pair(connection: duckdb.DuckDBPyConnection) -> None:
     retry of the sidecar's, on another connection of the same pod; ``refused`` a connection that the hop's TLS ended.
     """
     connection.execute("CREATE TABLE pairs (sid BIGINT, gid BIGINT, how VARCHAR)")
-    connection.execute(ENDS)
+    connection.execute(_ENDS)
     tcp = ("near", "far")
     _one_to_one(connection, "NOT http", tcp)
     _one_to_one(connection, "http AND method IS NOT NULL", (*tcp, *_REQUEST, "code", "sent"))
@@ -99,7 +99,7 @@ def _one_to_one(connection: duckdb.DuckDBPyConnection, which: str, key: tuple[st
     connection.execute("INSERT INTO pairs SELECT sid, gid, 'tuple' FROM matched")
 
 
-def _events(rows: duckdb.DuckDBPyRelation) -> list[list[Event]] | Iterator[list[Event]]:
+def _events(rows: duckdb.DuckDBPyRelation) -> list[list[Event]]:
     # All of it before the next query runs on the connection; groups of more than two are a small part.
     reader = rows.to_arrow_reader(_BATCH)
     return [[Event(*row) for row in zip(*(column.to_pylist() for column in batch), strict=True)] for batch in reader]

@@ -53,11 +53,9 @@ def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dic
     """The findings about hosts."""
     query = "SELECT * FROM host_findings WHERE host IN (SELECT unnest(?::VARCHAR[])) ORDER BY host, finding"
     rows_found = rows(connection, query, [list(hosts)])
-    lines = _evidence(connection, [cid for row in rows_found for cid in row["cids"]])
     found: dict[str, list[Finding]] = {host: [] for host in hosts}
-    for row in rows_found:
-        evidence = tuple(line for cid in row["cids"] for line in lines.get(cid, ()))
-        found[row["host"]].append(about(row["finding"], row["cases"], evidence))
+    for row, finding in zip(rows_found, _with_evidence(connection, rows_found), strict=True):
+        found[row["host"]].append(finding)
     return found
 
 
@@ -78,12 +76,16 @@ def beside(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> list[Findin
         WHERE cid NOT IN (SELECT cid FROM found)
           AND (finding IN {unclear} OR coalesce(cluster_name, sni_name, authority_name) IS NULL)
         GROUP BY finding ORDER BY finding"""
-    nameless = rows(connection, unknown)
-    lines = _evidence(connection, [cid for row in nameless for cid in row["cids"]])
-    for row in nameless:
-        evidence = tuple(line for cid in row["cids"] for line in lines.get(cid, ()))
-        found.append(about(row["finding"], row["cases"], evidence))
-    return found
+    return [*found, *_with_evidence(connection, rows(connection, unknown))]
+
+
+def _with_evidence(connection: duckdb.DuckDBPyConnection, found: Sequence[dict[str, Any]]) -> list[Finding]:
+    """The findings of rows with ``finding``, ``cases`` and ``cids``; the lines of all of them from one query."""
+    lines = _evidence(connection, [cid for row in found for cid in row["cids"]])
+    return [
+        about(row["finding"], row["cases"], tuple(line for cid in row["cids"] for line in lines.get(cid, ())))
+        for row in found
+    ]
 
 
 def _evidence(connection: duckdb.DuckDBPyConnection, cids: Sequence[int]) -> dict[int, list[Line]]:

@@ -21,7 +21,7 @@ class Rule(NamedTuple):
     condition: str
 
 
-_SVC = "regexp_matches(cluster_host, '[.]svc([.]|$)')"
+_SVC = "is_service(cluster_host)"
 _RBAC = "starts_with(details, 'rbac_access_denied') OR starts_with(termination, 'rbac_access_denied')"
 #: SQL macros that the conditions use.
 MACROS = (
@@ -32,6 +32,7 @@ MACROS = (
         "CREATE MACRO told(details, transport, pattern) AS"
         " regexp_matches(lower(coalesce(details, '') || ' ' || coalesce(transport, '')), pattern)"
     ),
+    "CREATE MACRO is_service(name) AS regexp_matches(name, '[.]svc([.]|$)')",
     # `reviews`, `reviews.default` and the whole name are one service; an outside host is none of its names.
     "CREATE MACRO names_service(name, service) AS coalesce(name = service OR starts_with(service, name || '.'), false)",
 )
@@ -70,9 +71,9 @@ _BY_SIDECAR = (
     f" AND (near_ip = remote_ip OR local_external OR {_VIP.format('local_ip')})"
 )
 VIEWS = {
-    "sidecar": f"SELECT *, {_COMMON}, {_TO_GATEWAY} AS to_gateway, {_BY_GATEWAY} AS misplaced,"
+    "sidecar": f"SELECT rowid AS id, *, {_COMMON}, {_TO_GATEWAY} AS to_gateway, {_BY_GATEWAY} AS misplaced,"
     " coalesce(kind IN ('passthrough', 'dynamic-dns'), false) AS undeclared FROM sidecar_lines",
-    "gateway": f"SELECT *, {_COMMON}, coalesce(starts_with(upstream, 'envoy://'), false) AS inner_hop,"
+    "gateway": f"SELECT rowid AS id, *, {_COMMON}, coalesce(starts_with(upstream, 'envoy://'), false) AS inner_hop,"
     " coalesce(upstream_ip IN (SELECT ip FROM gateways), false) AS to_itself,"
     f" (coalesce({_BY_SIDECAR}, false)"
     " OR coalesce(kind IN ('passthrough', 'dynamic-dns', 'blackhole', 'inbound-passthrough'), false))"
