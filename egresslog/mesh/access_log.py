@@ -1,0 +1,234 @@
+"""What the mesh's configuration says about one proxy's access log: is it written where the log API reads it, and how.
+
+Semantics: istio/istio pilot/pkg/networking/core/accesslog.go (setHTTPAccessLog, setTCPAccessLog), with telemetry.py and
+configmap.py. The release is not known here, and releases differ: up to about 1.19 a Telemetry that comes to nothing
+switched the log off; from about 1.20 ``accessLogFile`` decides then (istio/istio#49126). Where they disagree on whether
+there is a log, the answer is that it cannot be told. EnvoyFilters, which can add or remove any log, are not looked at;
+annotations of pods (proxy.istio.io/config) do not reach this log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from egresslog.mesh import configmap, telemetry
+from egresslog.mesh.advice import switch_on
+from egresslog.mesh.configmap import MeshConfig, Sink, Template
+from egresslog.mesh.telemetry import Level, Proxy, Scope, State
+
+_LET_READ = "Let egresslog read {}, or see in the log itself whether there are lines."
+
+
+@dataclass(frozen=True)
+class AccessLog:
+    """What the mesh's configuration says about one proxy's access log.
+
+    Attributes:
+        written: True: to standard output or standard error, where the log API reads it; False: certainly not there;
+            None: cannot be told.
+        format: an Envoy format string, a JSON template, or None for Istio's default of the release.
+        encoding: ``TEXT`` or ``JSON``.
+        why: one sentence that names the resource which decides.
+        advice: what to do, "" if nothing.
+        filtered: the CEL expression that a request must meet to be written; a missing line then proves nothing.
+        omit_empty: absent values print as nothing instead of ``-``.
+    """
+
+    written: bool | None
+    format: Template = None
+    encoding: str = "TEXT"
+    why: str = ""
+    advice: str = ""
+    filtered: str | None = None
+    omit_empty: bool = False
+
+
+class _Active(NamedTuple):
+    """A provider that logs, or would if it were not disabled."""
+
+    sink: Sink
+    state: State
+
+
+class _Question(NamedTuple):
+    config: MeshConfig
+    scope: Scope
+    proxy: Proxy
+    configmap: str
+
+    @property
+    def file(self) -> str:
+        """accessLogFile, and where it is set."""
+        sink = self.config.file
+        return f"{self.configmap}: accessLogFile is {_destination(sink) if sink.path else 'empty'}"
+
+    def off(self, why: str, *, written: bool | None = False, keep: Iterable[str] = ()) -> AccessLog:
+        """The answer that there is no log to read, with the way to get one."""
+        return AccessLog(written, why=why, advice=switch_on(self.config, self.scope, self.proxy, keep))
+
+
+def access_log(
+    mesh: str | None,
+    telemetries: Sequence[Mapping[str, Any]] | None,
+    *,
+    namespace: str,
+    labels: Mapping[str, str],
+    root_namespace: str = "istio-system",
+    config_map: str = "istio",
+) -> AccessLog:
+    """What the mesh's configuration says about the access log of a proxy, for what leaves through it.
+
+    Args:
+        mesh: the text of key ``mesh`` of ConfigMap ``istio``; "" if there is no such key, None if it was not read.
+        telemetries: the Telemetry resources as the API gives them, None if they were not read; others than those of
+            the proxy's and the root namespace do no harm.
+        namespace: the proxy's.
+        labels: of the proxy's pod.
+        root_namespace: where the ConfigMap is; also the mesh's root namespace, if the ConfigMap names no other.
+        config_map: its name; each revision of the control plane has its own.
+
+    Never raises, whatever the resources hold.
+    """
+    read = configmap.read(mesh) if mesh is not None else "was not read"
+    config = MeshConfig() if isinstance(read, str) else read
+    proxy = Proxy(namespace, labels, config.root_namespace or root_namespace)
+    scope = telemetry.scope(telemetries or (), proxy)
+    question = _Question(config, scope, proxy, f"ConfigMap {root_namespace}/{config_map}")
+    if isinstance(read, str):
+        return _without_configmap(question, read)
+    if telemetries is None:
+        alone = _decide(question, old=False)
+        why = f"{alone.why}; but the Telemetry resources, which have the last word, were not read"
+        return replace(alone, written=None, why=why, advice=_LET_READ.format("the Telemetry resources (verb list)"))
+    if scope.partial:
+        why = f"{scope.partial[0]} is for some services of the waypoint only"
+        return question.off(why, written=None)
+    return _settle(question, _decide(question, old=False), _decide(question, old=True))
+
+
+def _without_configmap(question: _Question, reason: str) -> AccessLog:
+    """Only a Telemetry that disables every provider, the built-in one among them, settles it then."""
+    readings = [_states(question, old=old) for old in (False, True)]
+    states = readings[0]
+    if all(configmap.BUILT_IN in found and all(state.disabled for state in found.values()) for found in readings):
+        return _disabled(question, [*states.values()][-1], list(states))
+    words = "; ".join(f"{state.resource} names provider {name}" for name, state in states.items())
+    return AccessLog(
+        None,
+        why=f"{question.configmap} {reason}" + (f", so what providers log is not known: {words}" if words else ""),
+        advice=_LET_READ.format(f"{question.configmap} (verb get), in valid YAML"),
+    )
+
+
+def _settle(question: _Question, new: AccessLog, old: AccessLog) -> AccessLog:
+    """One answer of what releases from about 1.20 do, and what those before did."""
+    if new.written == old.written:
+        if old.filtered and not new.filtered:  # the careful reading, in the format of today
+            return replace(old, format=new.format, encoding=new.encoding, omit_empty=new.omit_empty)
+        return new
+    on, off = (new, old) if new.written else (old, new)
+    if question.file in new.why:
+        why = f"{old.why}; from about Istio 1.20 on, the mesh's own file holds then ({question.file}), before, none"
+    else:
+        why = f"releases of Istio differ: {new.why}; before about 1.20, {old.why}"
+    return AccessLog(None, on.format, on.encoding, why, off.advice, on.filtered, on.omit_empty)
+
+
+def _levels(question: _Question, *, old: bool) -> Sequence[Level]:
+    return telemetry.older(question.scope.levels) if old else question.scope.levels
+
+
+def _states(question: _Question, *, old: bool) -> dict[str, State]:
+    levels = _levels(question, old=old)
+    return telemetry.merge(levels, question.config.defaults, question.proxy.mode, old=old)
+
+
+def _decide(question: _Question, *, old: bool) -> AccessLog:
+    config, levels, states = question.config, _levels(question, old=old), _states(question, old=old)
+    found = {name: (config.provider(name), state) for name, state in states.items()}
+    active = [_Active(sink, state) for sink, state in found.values() if sink and (sink.path or sink.receiver)]
+    if active:
+        return _by_providers(question, active)
+    if not config.defaults and not any(level.rules for level in levels):
+        return _by_file(question)
+    empty = _nothing(question, levels, states)
+    if old:
+        return question.off(empty)
+    decided = _by_file(question)
+    return replace(decided, why=f"{empty}, so {decided.why}")
+
+
+def _by_providers(question: _Question, active: Sequence[_Active]) -> AccessLog:
+    on = [entry for entry in active if not entry.state.disabled]
+    if not on:
+        return _disabled(question, active[-1].state, [entry.sink.name for entry in active])
+    shown = [entry for entry in on if entry.sink.readable]
+    if not shown:
+        names = [entry.sink.name for entry in on]
+        where = " and ".join(dict.fromkeys(_destination(entry.sink) for entry in on))
+        return question.off(f"{_source(question, on[-1].state)}: {_providers(names)} only to {where}", keep=names)
+    # An unfiltered log has every line; among such, one in Istio's own format is read best.
+    best = min(shown, key=lambda entry: (entry.state.filter is not None, entry.sink.format is not None))
+    names = [entry.sink.name for entry in shown]
+    why = f"{_source(question, best.state)}: provider {best.sink.name} to {best.sink.path}"
+    advice = [best.sink.note + "."] if best.sink.note else []
+    if best.state.filter is not None:
+        why += f", only what meets {_short(best.state.filter)}"
+        advice.append(f"A missing line proves nothing: for evidence, remove the filter from {best.state.filtered_by}.")
+    if len(shown) > 1:
+        advice.append(f"Providers {', '.join(names)} all write the same requests, which then count as often: keep one.")
+    return AccessLog(
+        True, best.sink.format, best.sink.encoding, why, " ".join(advice), best.state.filter, best.sink.omit_empty
+    )  # fmt: skip
+
+
+def _by_file(question: _Question) -> AccessLog:
+    sink = question.config.file
+    if sink.readable:
+        note = sink.note + "." if sink.note else ""
+        return AccessLog(True, sink.format, sink.encoding, question.file, note)
+    # Empty is Istio's own default: in the Helm chart since 1.1, in istiod since 1.7 (demo profile: /dev/stdout).
+    why = question.file
+    if question.config.log_service:
+        why += ", and enableEnvoyAccessLogService sends the log to a gRPC service"
+    elif not sink.path and not any(level.rules for level in question.scope.levels):
+        why += ", and no Telemetry switches the access log on"
+    return question.off(why)
+
+
+def _disabled(question: _Question, state: State, names: Sequence[str]) -> AccessLog:
+    return question.off(f"{_source(question, state)}: accessLogging disabled ({_providers(names)})")
+
+
+def _nothing(question: _Question, levels: Sequence[Level], states: Mapping[str, State]) -> str:
+    """Why what is configured comes to no access log."""
+    config, mode = question.config, question.proxy.mode
+    rules = [rule for level in levels for rule in level.rules]
+    for name, state in states.items():
+        lacks = "writes no access log" if config.provider(name) else "is not among the mesh's extensionProviders"
+        return f"{_source(question, state)}: provider {name} {lacks}"
+    if not any(rule.applies(mode) for rule in rules):
+        return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, what leaves is {mode}"
+    return f"{rules[-1].resource}: accessLogging names no provider, and the mesh has no default one"
+
+
+def _source(question: _Question, state: State) -> str:
+    return state.resource or f"{question.configmap}, defaultProviders.accessLogging"
+
+
+def _providers(names: Sequence[str]) -> str:
+    return f"{'provider' if len(names) == 1 else 'providers'} {', '.join(names)}"
+
+
+def _destination(sink: Sink) -> str:
+    if sink.path == "/dev/null":
+        return "/dev/null, which throws it away"
+    if sink.readable:
+        return sink.path
+    return sink.receiver or f"{_short(sink.path)}, a file in the container that the log API does not serve"
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:200]
