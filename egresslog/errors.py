@@ -4,7 +4,8 @@ EgresslogError
 ├── FormatError      a format string, JSON template or TOML file cannot be used   (also a ValueError)
 ├── CatalogueError   no such format, or the catalogue itself is missing
 ├── LineError        one line does not fit a format                               (also a ValueError)
-├── SourceError      a file or standard input cannot be read                      (also an OSError)
+├── SourceError      a file, standard input or log cannot be read                 (also an OSError)
+│   └── ClusterError the cluster cannot be reached, or says no
 ├── StoreError       the temporary database failed, as with a full disk           (also an OSError)
 └── UsageError       an option or argument makes no sense                         (also a ValueError)
 """
@@ -64,6 +65,19 @@ class SourceError(EgresslogError, OSError):
     def __init__(self, origin: str, reason: str) -> None:
         self.origin, self.reason = origin, reason
         super().__init__(f"{origin}: {reason}")
+
+
+class ClusterError(SourceError):
+    """The cluster's API server cannot be reached, or refuses.
+
+    Attributes:
+        status: the HTTP status of the answer, None if there was none.
+        retry_after: seconds that the server asks to wait, None if it does not.
+    """
+
+    def __init__(self, origin: str, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+        self.status, self.retry_after = status, retry_after
+        super().__init__(origin, reason)
 
 
 class StoreError(EgresslogError, OSError):

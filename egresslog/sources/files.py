@@ -65,7 +65,7 @@ def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Ite
         if source.origin == STDIN:
             yield from _read(sys.stdin.buffer, source.origin, progress)
         else:
-            with Path(source.origin).open("rb", buffering=0) as raw:
+            with Path(source.path or source.origin).open("rb", buffering=0) as raw:
                 yield from _read(raw, source.origin, progress)
     except OSError as error:
         raise error if isinstance(error, SourceError) else SourceError(source.origin, why(error)) from None
@@ -99,7 +99,7 @@ def _read(raw: IO[bytes], origin: str, progress: Callable[[int], None] | None) -
 
 
 def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterator[Chunk]:
-    cutter = _Cutter(origin)
+    cutter = Cutter(origin)
     problem: SourceError | None = None
     decode: Callable[[bytes], bytes] | None = None
     begun = False
@@ -143,7 +143,7 @@ def _gathered(read: Callable[[int], bytes]) -> Iterator[bytes]:
             return
 
 
-class _Cutter:
+class Cutter:
     """Cuts blocks into chunks of whole lines."""
 
     def __init__(self, origin: str) -> None:

@@ -11,25 +11,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egresslog.errors import SourceError
+from egresslog.sources.coverage import Coverage
 
 STDIN = "-"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file to read, or standard input; ``size`` in bytes as stored, None where it cannot be known."""
+    """One file to read, or standard input.
+
+    Attributes:
+        origin: what it is called.
+        size: in bytes as stored, None where it cannot be known.
+        path: where it is, if not at its origin.
+    """
 
     origin: str
     size: int | None = None
+    path: str | None = None
 
 
 @dataclass
 class Found:
-    """Sources in order, errors for what cannot be read, and notes on what was left out."""
+    """Sources in order, errors for what cannot be read, notes on what was left out; of containers the coverage.
+
+    ``advice``: why there may be no access log in it.
+    """
 
     sources: list[Source] = field(default_factory=list)
     errors: list[SourceError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    coverage: list[Coverage] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
 
 
 def find(paths: Iterable[str | os.PathLike[str]]) -> Found:

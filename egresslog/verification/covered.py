@@ -1,0 +1,67 @@
+"""What a cluster tells beyond lines: from when to when logs were read, what is missing, and whose the IPs were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from egresslog.verification.pairing import SKEW
+from egresslog.verification.tables import create
+
+if TYPE_CHECKING:
+    import duckdb
+
+Span = tuple[str, int, int]  # a gateway's IP; from when to when (ns)
+
+_EVER = 2**62  # ns
+_PODS = pa.schema([("ip", pa.string()), ("name", pa.string()), ("first_ns", pa.int64()), ("last_ns", pa.int64())])
+
+
+class Gap(Protocol):
+    """A piece that was not read; None where a bound is not known."""
+
+    start: int | None
+    stop: int | None
+
+
+class Covered(Protocol):
+    """What ``sources.coverage`` knows of one container."""
+
+    first: int | None
+    last: int | None
+    until: int | None
+
+
+def name_pods(connection: duckdb.DuckDBPyConnection, pods: Iterable[tuple[str, str, int | None, int | None]]) -> None:
+    """Makes the macro ``pod_of(ip, start)``: the name of the pod that had an IP then, null if it was none or several.
+
+    Args:
+        connection: to the database of a verdict.
+        pods: IP, ``namespace/name``, and from when to when it lived (ns; None: unknown, or alive). Addresses are given
+            to new pods again, and pods on the host's network share one.
+    """
+    lives = [(ip, name, first or 0, _EVER if last is None else last) for ip, name, first, last in pods]
+    create(connection, "pods", _PODS, lives)
+    connection.execute("""
+        CREATE MACRO pod_of(address, began) AS (
+            SELECT CASE WHEN count(DISTINCT name) = 1 THEN any_value(name) END FROM pods
+            WHERE ip = address AND coalesce(began BETWEEN first_ns AND last_ns, true))""")
+
+
+def spans(read: Iterable[tuple[str, Covered]]) -> list[Span]:
+    """Of each gateway IP, from when to when its log was read.
+
+    ``until`` is by our clock, which may be ahead of the node's: only what is older than that may differ counts.
+    """
+    return [
+        (ip, covered.first, max(covered.last or 0, (covered.until or 0) - SKEW))
+        for ip, covered in read
+        if covered.first is not None
+    ]
+
+
+def gaps(missing: Iterable[tuple[str, Gap]]) -> list[Span]:
+    """Of each gateway IP, the pieces that were not read."""
+    return [(ip, gap.start or 0, _EVER if gap.stop is None else gap.stop) for ip, gap in missing]

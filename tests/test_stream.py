@@ -1,0 +1,511 @@
+"""Following logs through what goes wrong: numbered lines are counted, nothing is lost or doubled without a gap.
+
+The server speaks the recorded wire protocol (tests/kubeapi); client, threads and sockets are real.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta, timezone
+from itertools import pairwise
+from threading import Event
+
+import pytest
+
+from egresslog.sources.cluster import pause
+from egresslog.sources.coverage import Gap
+from egresslog.sources.pods import Target
+from egresslog.sources.spool import Spool
+
+from .following import GATEWAY, ORIGIN, SECOND, T0, following, numbered
+from .kubeapi.cluster import Cluster
+from .kubeapi.faults import Fault
+from .kubeapi.server import Server
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster()
+    made.add_pod(GATEWAY)
+    return made
+
+
+@pytest.fixture
+def server(cluster: Cluster) -> Iterator[Server]:
+    with Server(cluster) as made:
+        yield made
+
+
+def write(cluster: Cluster, first: int, last: int, at: int, step: int = SECOND // 100, pod: str = GATEWAY) -> None:
+    """Numbered lines, the first stamped ``at``."""
+    log = cluster.pod("istio-system", pod).log()
+    for place, line in enumerate(numbered(first, last)):
+        log.write(line, at=at + place * step)
+
+
+def logs_read(server: Server) -> int:
+    return sum(request.path.endswith("/log") for request in server.requests)
+
+
+BREAKS = {
+    "reset": [Fault("reset", after_lines=50)],
+    "reset again and again": [Fault("reset", after_lines=1, times=5)],
+    "cut after a line": [Fault("cut", after_lines=100)],
+    "cut within a line": [Fault("cut", after_bytes=2345)],
+    "cut within a stamp": [Fault("cut", after_bytes=2340)],
+    "cut before the first line": [Fault("cut", after_bytes=7)],
+    "closed cleanly, and the container runs": [Fault("end", after_lines=120)],
+    "closed cleanly within a line": [Fault("end", after_bytes=2345)],
+    "refused": [Fault("status", code=500), Fault("status", code=503, times=2)],
+    "too many requests": [Fault("status", code=429, retry_after=1, message="slow down")],
+    "never answered": [Fault("hang")],
+    "half-open": [Fault("silence", after_lines=30)],
+    "one after the other": [
+        Fault("reset", after_lines=10),
+        Fault("cut", after_bytes=1000),
+        Fault("status", code=500),
+        Fault("silence", after_lines=70),
+        Fault("end", after_lines=90),
+    ],
+    "the kubelet has no watches left": [
+        Fault("end", after_lines=60, message="failed to create fsnotify watcher: too many open files", times=3)
+    ],
+}
+
+
+@pytest.mark.parametrize("faults", BREAKS.values(), ids=BREAKS)
+def test_broken_streams_lose_nothing(cluster: Cluster, server: Server, faults: list[Fault]) -> None:
+    """However the stream breaks, each line comes once and in order, and no gap is claimed."""
+    for fault in faults:
+        fault.happened = 0
+    server.faults += faults
+    write(cluster, 1, 200, T0)
+    with following(server, silence=0.5) as given:
+        given.until(lambda: given.count() == 200)
+        write(cluster, 201, 300, T0 + 5 * SECOND)
+        given.until(lambda: given.count() == 300)
+        server.wait(lambda: all(fault.happened == fault.times for fault in faults))
+        given.until(lambda: given.count() >= 300)
+        assert given.lines() == numbered(1, 300)
+        (covered,) = given.follower.coverage
+        assert (covered.lines, covered.gaps, covered.error) == (300, [], None)
+        assert (covered.first, covered.last) == (T0, T0 + 5 * SECOND + 99 * SECOND // 100)
+
+
+def test_a_silent_stream_is_asked_for_anew(cluster: Cluster, server: Server) -> None:
+    """Old kubelets lose a follower at rotation and say nothing: what is in the new file comes, the rest is a gap."""
+    cluster.old_kubelet = True
+    write(cluster, 1, 10, T0)
+    with following(server, silence=0.5) as given:
+        given.until(lambda: given.count() == 10)
+        cluster.pod("istio-system", GATEWAY).log().rotate()
+        write(cluster, 11, 20, T0 + 3 * SECOND)
+        given.until(lambda: given.count() == 20)
+        assert given.lines() == numbered(1, 20)
+        (covered,) = given.follower.coverage
+        # The old file is not served any more: nobody can know whether it had more lines.
+        assert covered.gaps == [
+            Gap(T0 + 9 * SECOND // 100, T0 + 3 * SECOND, "the log was rotated before it could be read again")
+        ]
+        assert [notice.text for notice in given.told("gap")] == [covered.gaps[0].why]
+
+
+def test_rotation_while_connected(cluster: Cluster, server: Server) -> None:
+    """Newer kubelets follow through rotations."""
+    write(cluster, 1, 50, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 50)
+        for turn in range(1, 6):
+            cluster.pod("istio-system", GATEWAY).log().rotate()
+            write(cluster, 50 * turn + 1, 50 * turn + 50, T0 + turn * SECOND)
+            given.until(lambda turn=turn: given.count() == 50 * turn + 50)
+        assert given.lines() == numbered(1, 300)
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_rotation_while_away_is_a_gap_with_its_true_bounds(cluster: Cluster, server: Server) -> None:
+    """Lines 21 to 40 were rotated away while nobody read: from the last line read to the first read again."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        write(cluster, 21, 40, T0 + 10 * SECOND)
+        cluster.pod("istio-system", GATEWAY).log().rotate()
+        write(cluster, 41, 60, T0 + 20 * SECOND)
+        server.start()
+        given.until(lambda: given.count() == 40)
+        assert given.lines() == [*numbered(1, 20), *numbered(41, 60)]
+        (covered,) = given.follower.coverage
+        assert [(gap.start, gap.stop) for gap in covered.gaps] == [(T0 + 19 * SECOND // 100, T0 + 20 * SECOND)]
+        assert not covered.whole
+
+
+def test_rotated_away_and_nothing_new(cluster: Cluster, server: Server) -> None:
+    """The file is empty after the break: that lines are missing is known only when reading ends."""
+    write(cluster, 1, 20, T0)
+    with following(server, silence=0.5) as given:
+        given.until(lambda: given.count() == 20)
+        cluster.pod("istio-system", GATEWAY).log().rotate()
+        before = logs_read(server)
+        server.faults.append(Fault("reset"))
+        server.wait(lambda: logs_read(server) >= before + 2)
+        given.follower.close()
+        stream = given.follower.coverage[0]
+        server.wait(lambda: stream.gaps)
+        assert stream.gaps[0].start == T0 + 19 * SECOND // 100
+
+
+def test_the_same_line_twice_in_one_second(cluster: Cluster, server: Server) -> None:
+    """What was written twice comes twice, whatever is read again: the last second comes again whole."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    for place in range(30):
+        log.write(b"equal", b"equal", at=T0 + place // 10)  # ten pairs to a stamp
+    server.faults += [Fault("reset", after_lines=lines) for lines in (7, 14, 21, 28, 35)]
+    with following(server) as given:
+        given.until(lambda: given.count() == 60)
+        log.write(b"last", at=T0 + 5 * SECOND)
+        given.until(lambda: given.count() == 61)
+        assert given.lines() == [b"equal"] * 60 + [b"last"]
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_standard_error_comes_a_little_late(cluster: Cluster, server: Server) -> None:
+    """Two threads of the runtime stamp the two outputs: the order of lines is not quite that of stamps."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write(b"a", at=T0 + SECOND)
+    with following(server) as given:
+        given.until(lambda: given.count() == 1)
+        server.stop()
+        log.write(b"b", at=T0 + SECOND - 1000, stream="stderr")  # before a, and in the second before
+        log.write(b"c", at=T0 + SECOND + 1000)
+        server.start()
+        given.until(lambda: given.count() == 3)
+        assert given.lines() == [b"a", b"b", b"c"]
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_nodes_in_another_time_zone(server: Server, cluster: Cluster) -> None:
+    """Some runtimes stamp in the node's zone."""
+    cluster.zone = timezone(timedelta(hours=5, minutes=30))
+    write(cluster, 1, 50, T0)
+    server.faults += [Fault("reset", after_lines=30), Fault("reset", after_lines=45)]
+    with following(server) as given:
+        given.until(lambda: given.count() == 50)
+        assert given.lines() == numbered(1, 50)
+        assert (given.follower.coverage[0].first, given.follower.coverage[0].gaps) == (T0, [])
+
+
+def test_restart_while_connected(cluster: Cluster, server: Server) -> None:
+    """The old instance is read to its end, the new one from its beginning."""
+    write(cluster, 1, 20, T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        write(cluster, 21, 30, T0 + SECOND)
+        pod.restart()
+        write(cluster, 31, 40, T0 + 9 * SECOND)
+        given.until(lambda: given.count() == 40)
+        assert given.lines() == numbered(1, 40)
+        (covered,) = given.follower.coverage
+        assert (covered.restarts, covered.gaps) == (1, [])
+        assert len(given.told("restarted")) == 1
+
+
+def test_restart_while_away(cluster: Cluster, server: Server) -> None:
+    """What the old instance wrote last is in `previous`, which is read once."""
+    write(cluster, 1, 20, T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        write(cluster, 21, 30, T0 + SECOND)
+        pod.restart()
+        write(cluster, 31, 40, T0 + 9 * SECOND)
+        server.start()
+        given.until(lambda: given.count() == 40)
+        write(cluster, 41, 50, T0 + 19 * SECOND)
+        given.until(lambda: given.count() == 50)
+        assert given.lines() == numbered(1, 50)
+        assert given.follower.coverage[0].gaps == []
+        assert sum("previous" in request.query for request in server.requests) == 1
+
+
+def test_two_restarts_while_away_are_a_gap(cluster: Cluster, server: Server) -> None:
+    """The cluster keeps one instance before: lines 21 to 30 are gone with theirs."""
+    write(cluster, 1, 20, T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        write(cluster, 21, 30, T0 + SECOND)
+        pod.restart()
+        write(cluster, 31, 40, T0 + 10 * SECOND)
+        pod.restart()
+        write(cluster, 41, 50, T0 + 20 * SECOND)
+        server.start()
+        given.until(lambda: given.count() == 40)
+        assert given.lines() == [*numbered(1, 20), *numbered(31, 50)]
+        (covered,) = given.follower.coverage
+        assert [(gap.start, gap.stop) for gap in covered.gaps] == [(T0 + 19 * SECOND // 100, T0 + 10 * SECOND)]
+        assert covered.restarts == 2
+
+
+def test_a_container_that_waits_is_awaited(server: Server, cluster: Cluster) -> None:
+    """CrashLoopBackOff: the last instance's lines once, then the next one's."""
+    write(cluster, 1, 5, T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 5)
+        pod.wait("CrashLoopBackOff")
+        before = logs_read(server)
+        server.wait(lambda: logs_read(server) > before)
+        pod.start("istio-proxy")
+        write(cluster, 6, 10, T0 + 60 * SECOND)
+        given.until(lambda: given.count() == 10)
+        assert given.lines() == numbered(1, 10)
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_pods_come_and_go(server: Server, cluster: Cluster) -> None:
+    """A new replica is followed from its first line, a deleted one to its last."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        cluster.add_pod("gateway-2")
+        write(cluster, 1, 30, T0 + SECOND, pod="gateway-2")
+        write(cluster, 21, 25, T0 + SECOND)
+        cluster.pod("istio-system", GATEWAY).delete()
+        other = "istio-system/gateway-2/istio-proxy"
+        given.until(lambda: given.count() == 25 and given.count(other) == 30 and given.told("ended"))
+        assert given.lines() == numbered(1, 25)
+        assert given.lines(other) == numbered(1, 30)
+        assert [notice.origin for notice in given.told("ended")] == [ORIGIN]
+        assert all(covered.whole for covered in given.follower.coverage)
+
+
+def test_a_pod_of_the_same_name_is_another(server: Server, cluster: Cluster) -> None:
+    """A StatefulSet's pod comes back under its name: its log is a new one, and not a gap in the old."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        cluster.pod("istio-system", GATEWAY).delete()
+        cluster.add_pod(GATEWAY, ip="10.244.0.9")
+        write(cluster, 21, 40, T0 + 60 * SECOND)
+        server.start()
+        given.until(lambda: given.count() == 40)
+        assert given.lines() == numbered(1, 40)
+        assert len(given.follower.coverage) == 2
+        assert len({covered.container.uid for covered in given.follower.coverage}) == 2
+
+
+def test_the_server_is_away_for_some_time(server: Server, cluster: Cluster) -> None:
+    """Nothing is lost while the file is kept; a pod that came meanwhile is found."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        write(cluster, 21, 40, T0 + SECOND)
+        cluster.add_pod("gateway-2")
+        write(cluster, 1, 5, T0 + SECOND, pod="gateway-2")
+        given.until(lambda: given.told("error"))  # it is said that the server is away
+        server.start()
+        other = "istio-system/gateway-2/istio-proxy"
+        given.until(lambda: given.count() == 40 and given.count(other) == 5)
+        assert given.lines() == numbered(1, 40)
+        assert all(covered.whole for covered in given.follower.coverage)
+
+
+def test_watch_faults(server: Server, cluster: Cluster) -> None:
+    """A watch that is too old, broken, or closed is begun anew: new pods are found."""
+    with following(server) as given:
+        server.faults += [
+            Fault(
+                "status",
+                on="watch",
+                code=410,
+                reason="Expired",
+                message="too old resource version: 1 (2)",
+                after_lines=0,
+            ),
+            Fault("status", on="watch", code=500),
+            Fault("cut", on="watch", after_lines=0),
+            Fault("end", on="watch", after_lines=0),
+            Fault("status", on="list", code=429, retry_after=1),
+        ]
+        for number in range(3):
+            cluster.add_pod(f"gateway-{number}")
+            cluster.send_bookmark()
+        write(cluster, 1, 5, T0, pod="gateway-2")
+        given.until(lambda: given.count("istio-system/gateway-2/istio-proxy") == 5)
+        server.wait(lambda: all(fault.happened for fault in server.faults[:4]))
+        cluster.add_pod("late")
+        write(cluster, 1, 7, T0, pod="late")
+        given.until(lambda: given.count("istio-system/late/istio-proxy") == 7)
+
+
+def test_without_the_right_to_watch_the_list_is_asked_for(server: Server, cluster: Cluster) -> None:
+    """`get` and `list` are enough."""
+    cluster.forbid("nobody", "watch")
+    write(cluster, 1, 5, T0)
+    with following(server, user="nobody") as given:
+        given.until(lambda: given.count() == 5)
+        lists = sum(request.path.endswith("/pods") for request in server.requests)
+        cluster.add_pod("late")
+        write(cluster, 1, 7, T0, pod="late")
+        given.until(lambda: given.count("istio-system/late/istio-proxy") == 7)
+        assert sum(request.path.endswith("/pods") for request in server.requests) > lists
+
+
+def test_one_pod_takes_no_more_than_get(server: Server, cluster: Cluster) -> None:
+    """`pod/NAME` neither lists nor watches."""
+    cluster.forbid("nobody", "watch")
+    cluster.forbid("nobody", "list")
+    write(cluster, 1, 5, T0)
+    target = Target.parse(f"pod/{GATEWAY}", "istio-system")
+    with following(server, [target], user="nobody") as given:
+        given.until(lambda: given.count() == 5)
+        assert given.told("error") == []
+
+
+def test_the_kubelets_words_are_no_lines(server: Server, cluster: Cluster) -> None:
+    """Text without a stamp amid the body is kept apart, and nothing is lost around it."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write(*numbered(1, 5), at=T0)
+    log.write_raw(b'failed to watch file "/var/log/pods/x/0.log": no space left on device\n')
+    log.write(*numbered(6, 9), at=T0 + SECOND)
+    with following(server) as given:
+        given.until(lambda: given.count() == 9)
+        assert given.lines() == numbered(1, 9)
+        (covered,) = given.follower.coverage
+        assert covered.diagnostics == ['failed to watch file "/var/log/pods/x/0.log": no space left on device']
+        assert (covered.lines, covered.said) == (9, 1)
+
+
+def test_odd_bytes_pass_unchanged(server: Server, cluster: Cluster) -> None:
+    """A path may hold what Python takes for line ends, and bytes that are no UTF-8."""
+    odd = [b"a\r b", "NEL \u0085 and \u2028".encode(), b"byte \xe9\xff", b"", b"x" * 100_000]
+    cluster.pod("istio-system", GATEWAY).log().write(*odd, at=T0)
+    server.faults.append(Fault("cut", after_bytes=50_000))
+    with following(server) as given:
+        given.until(lambda: given.count() == len(odd))
+        assert given.lines() == odd
+
+
+def test_a_last_line_without_end(server: Server, cluster: Cluster) -> None:
+    """A container that is killed in the middle of a line leaves what it wrote."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write(b"whole", at=T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 1)
+        log.write_raw(b"2026-11-18T11:06:41.000000000Z half")
+        pod.delete()
+        given.until(lambda: given.told("ended"))
+        assert given.lines() == [b"whole", b"half"]
+
+
+def test_tail_begins_with_the_last_lines(server: Server, cluster: Cluster) -> None:
+    """`tail=3`: what is older stays away, also when the stream breaks and its second comes again."""
+    write(cluster, 1, 50, T0, step=1000)
+    server.faults.append(Fault("reset", after_lines=2))
+    with following(server, tail=3) as given:
+        given.until(lambda: given.count() == 3)
+        write(cluster, 51, 60, T0 + SECOND)
+        given.until(lambda: given.count() == 13)
+        assert given.lines() == numbered(48, 60)
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_since_is_asked_of_the_server(server: Server, cluster: Cluster) -> None:
+    """Only lines stamped from then on, whole seconds at least."""
+    write(cluster, 1, 100, T0, step=SECOND)
+    with following(server, since=T0 + 95 * SECOND) as given:
+        given.until(lambda: given.count() == 5)
+        assert given.lines() == numbered(96, 100)
+
+
+def test_a_slow_taker_loses_nothing(server: Server, cluster: Cluster) -> None:
+    """Nobody takes a line while 100,000 are written and rotated away: they wait on disk."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    with following(server, spool=Spool(memory=64 * 1024)) as given:
+        given.until(lambda: given.told("begun"))
+        for turn in range(10):
+            log.write(*(b"%-200d" % number for number in range(turn * 10_000, turn * 10_000 + 10_000)))
+            server.wait(lambda turn=turn: given.follower.coverage[0].lines == turn * 10_000 + 10_000)
+            log.rotate()
+        assert given.follower.spool.on_disk > 10_000_000
+        assert given.follower.spool.in_memory < 4_000_000
+        given.until(lambda: given.count() == 100_000)
+        assert [int(line) for line in given.lines()] == list(range(100_000))
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_a_full_disk_is_a_gap(server: Server, cluster: Cluster) -> None:
+    """What finds no room is counted as missing, with its bounds; what came before and after is whole."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    with following(server, spool=Spool(memory=100_000, disk=100_000)) as given:
+        given.until(lambda: given.told("begun"))
+        log.write(b"first", at=T0)
+        server.wait(lambda: given.follower.coverage[0].lines == 1)
+        for number in range(1, 11):
+            log.write(*[b"x" * 100_000], at=T0 + number * SECOND)
+        server.wait(lambda: given.follower.coverage[0].last == T0 + 10 * SECOND)
+        covered = given.follower.coverage[0]
+        taken = covered.lines
+        assert 1 < taken < 11
+        given.until(lambda: given.count() == taken)
+        log.write(b"last", at=T0 + 20 * SECOND)
+        given.until(lambda: given.count() == taken + 1)
+        assert given.lines()[-1] == b"last"
+        (gap,) = covered.gaps
+        assert (gap.start, gap.stop) == (T0 + taken * SECOND, T0 + 10 * SECOND)
+
+
+def test_a_reader_that_fell_behind_looks_for_rotation(server: Server, cluster: Cluster) -> None:
+    """The stream stalls for a minute of log time and goes on with what comes after a rotation: maybe a gap."""
+    now = time.time_ns()
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write(*numbered(1, 5), at=now)
+    go_on = Event()
+    server.faults.append(Fault("stall", after_lines=7, until=go_on))
+    with following(server) as given:
+        given.until(lambda: given.count() == 5)
+        log.write(b"line 6", b"line 7", at=now + 1)
+        given.until(lambda: given.count() == 7)
+        log.write(b"late", at=now - 60 * SECOND)  # read now, and stamped a minute ago: a minute behind
+        log.rotate()
+        log.write(b"line 8", at=now + SECOND)
+        go_on.set()
+        given.until(lambda: given.count() == 9 and given.told("gap"))
+        (gap,) = given.follower.coverage[0].gaps
+        assert (gap.start, gap.stop) == (now - 60 * SECOND, now + SECOND)
+
+
+def test_only_so_many_at_a_time(server: Server, cluster: Cluster) -> None:
+    """The rest is refused, with the option that helps; it is taken up when one ends."""
+    for number in range(3):
+        cluster.add_pod(f"more-{number}")
+        write(cluster, 1, 3, T0, pod=f"more-{number}")
+    with following(server, streams=2) as given:
+        given.until(lambda: len(given.told("refused")) == 2)
+        assert "--max-log-requests" in given.told("refused")[0].text
+        assert sum(covered.error is not None for covered in given.follower.coverage) == 2
+        for pod in [GATEWAY, "more-0", "more-1", "more-2"]:
+            if f"istio-system/{pod}/istio-proxy" not in [notice.origin for notice in given.told("refused")]:
+                cluster.pod("istio-system", pod).delete()
+        given.until(
+            lambda: all(given.count(notice.origin) or notice.origin == ORIGIN for notice in given.told("refused"))
+        )
+        server.wait(lambda: all(covered.error is None for covered in given.follower.coverage))
+
+
+def test_reads_again_with_pauses_that_differ() -> None:
+    """Twice as long each time, to a limit, and never two readers in step."""
+    times = [[pause(attempt) for attempt in range(12)] for _ in range(50)]
+    for attempt in range(12):
+        most = min(30.0, 0.25 * 2**attempt)
+        assert all(most / 2 <= one[attempt] <= most for one in times)
+    assert len({one[3] for one in times}) > 1
+    assert all(a != b for a, b in pairwise(one[11] for one in times))
