@@ -5,6 +5,7 @@ Everything a notebook needs is here; the modules below are the rooms of the hous
 
 from egresslog.errors import (
     CatalogueError,
+    ClusterError,
     EgresslogError,
     FormatError,
     LineError,
@@ -17,10 +18,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CatalogueError",
+    "ClusterError",
     "Counts",
     "EgresslogError",
     "Filter",
     "Finding",
+    "Following",
     "Format",
     "FormatError",
     "Judgement",
@@ -31,8 +34,11 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Verdicts",
+    "follow",
     "formats",
     "read",
+    "read_cluster",
+    "read_sidecars",
     "verify",
 ]
 
@@ -47,7 +53,11 @@ _LAZY = {
     "Verdict": "egresslog.verdicts",
     "Verdicts": "egresslog.verdicts",
     "formats": "egresslog.records.catalogue",
+    "Following": "egresslog.live.following",
+    "follow": "egresslog.live.following",
     "read": "egresslog.log",
+    "read_cluster": "egresslog.live.reading",
+    "read_sidecars": "egresslog.live.reading",
     "verify": "egresslog.verdicts",
 }
 

@@ -11,28 +11,31 @@ from typing import Annotated
 import typer
 
 import egresslog
-from egresslog.exits import Exit, exit_code, run, until_closed
-from egresslog.inputs import filters, open_log, output_colour, shown_progress, tell
+from egresslog.cli_tail import tail
+from egresslog.cli_verify import verify
+from egresslog.exits import Exit, exit_code, run
+from egresslog.inputs import Place, filters, open_log, output_colour, shown_progress, tell
 from egresslog.options import (
+    AllNamespaces,
     By,
     Color,
     Columns,
-    Expect,
-    External,
+    Container,
+    Context,
     Files,
     Flags,
     FormatOption,
-    GatewayFiles,
-    GatewayIp,
-    GatewayService,
+    GatewayName,
     Host,
-    Hosts,
     KeepGoing,
+    Kubeconfig,
+    MaxLogRequests,
     Name,
+    Namespace,
     Output,
     OutputFile,
     RejectsFile,
-    SidecarFiles,
+    Selector,
     Since,
     Sort,
     Source,
@@ -82,12 +85,20 @@ def parse(
     source: Source = None,
     since: Since = None,
     until: Until = None,
+    namespace: Namespace = None,
+    all_namespaces: AllNamespaces = False,
+    selector: Selector = None,
+    gateway_name: GatewayName = None,
+    container: Container = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    max_log_requests: MaxLogRequests = None,
     color: Color = "auto",
 ) -> None:
     """Turn log lines into records.
 
     Output (-o): table, wide, ndjson, json, csv, parquet. In a pipe the default is ndjson.
-    Exit code: 0 read, 2 usage, 3 a file could not be read or no line was a record.
+    Exit code: 0 read, 2 usage, 3 a file or cluster could not be read or no line was a record.
     """
 
     def work() -> Exit:
@@ -100,7 +111,13 @@ def parse(
         if wanted and len(set(wanted)) < len(wanted):
             raise UsageError(f"a column twice in {columns!r}")
         where = filters(host, status, flags, upstream, source, since, until)
-        log = open_log(files, format, output_file=output_file, rejects=rejects, columns=wanted, where=where)
+        place = Place(
+            namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
+        )
+        log = open_log(
+            files, format, place=place, color=color, output_file=output_file, rejects=rejects, columns=wanted,
+            where=where,
+        )  # fmt: skip
         with shown_progress([log], color), out.opened(output_file) as stream:
             records.write(stream, log, form, output_colour(output_file, color), chosen=wanted is not None)
         return exit_code(tell({"": log}, color, rejects=rejects, keep_going=keep_going) or None)
@@ -126,6 +143,14 @@ def report(
     source: Source = None,
     since: Since = None,
     until: Until = None,
+    namespace: Namespace = None,
+    all_namespaces: AllNamespaces = False,
+    selector: Selector = None,
+    gateway_name: GatewayName = None,
+    container: Container = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    max_log_requests: MaxLogRequests = None,
     color: Color = "auto",
 ) -> None:
     """Summarize who talks to whom.
@@ -134,7 +159,7 @@ def report(
 
     Output (-o): table, wide, json, ndjson, yaml, csv, markdown, html, parquet. In a pipe the default is json.
     Errors are codes from 400, failure flags, and HTTP without a response; a TCP connection (code 0) is none.
-    Exit code: 0 read, 2 usage, 3 a file could not be read or no line was a record.
+    Exit code: 0 read, 2 usage, 3 a file or cluster could not be read or no line was a record.
     """
 
     def work() -> Exit:
@@ -147,7 +172,10 @@ def report(
         for_people = form in {"table", "wide"}
         limit = ROWS if top is None and for_people else top
         where = filters(host, status, flags, upstream, source, since, until)
-        log = open_log(files, format, output_file=output_file, rejects=rejects, where=where)
+        place = Place(
+            namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
+        )
+        log = open_log(files, format, place=place, color=color, output_file=output_file, rejects=rejects, where=where)
         with shown_progress([log], color):
             tables = log.tables(by or DEFAULT, top=limit, sort=sort)
         with out.opened(output_file) as stream:
@@ -158,70 +186,8 @@ def report(
     run(work, color)
 
 
-@app.command()
-def verify(
-    hosts: Hosts = None,
-    gateway: GatewayFiles = None,
-    sidecar: SidecarFiles = None,
-    gateway_service: GatewayService = None,
-    gateway_ip: GatewayIp = None,
-    external: External = None,
-    expect: Expect = "PROVEN",
-    format: FormatOption = None,  # noqa: A002
-    output: Output = None,
-    output_file: OutputFile = None,
-    rejects: RejectsFile = None,
-    keep_going: KeepGoing = False,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    color: Color = "auto",
-) -> None:
-    """Prove that traffic to hosts leaves through the egress gateway, and nowhere else.
-
-    Compares the gateway's lines with the sidecars'. Each host gets a verdict with findings and the lines behind it:
-    PROVEN, BYPASSED, MISROUTED, FAILED, BLOCKED, SENT_UNCONFIRMED or NO_EVIDENCE.
-
-    Output (-o): table, json, ndjson, yaml, markdown. In a pipe the default is json.
-    Exit code: 0 every host has the expected verdict, 1 not so, 2 usage, 3 could not tell.
-    """
-
-    def work() -> Exit:
-        from egresslog.errors import UsageError
-        from egresslog.show import output as out
-        from egresslog.show import verdicts as show
-        from egresslog.verdicts import Judgement
-        from egresslog.verdicts import verify as judge
-
-        form = out.choose(output, output_file, piped="json", known=show.FORMS)
-        if expect.upper() not in Judgement.__members__:
-            raise UsageError(f"no verdict {expect!r}; there are {', '.join(Judgement)}")
-        given = {"gateway": gateway, "sidecar": sidecar}
-        if "-" in (gateway or []) and "-" in (sidecar or []):
-            raise UsageError("standard input can be one of the logs only: name a file for the other")
-        logs = {
-            hop: open_log(files, format, output_file=output_file, rejects=rejects)
-            for hop, files in given.items()
-            if files
-        }
-        with shown_progress(list(logs.values()), color):
-            found = judge(
-                hosts or (),
-                gateway=logs.get("gateway"),
-                sidecars=logs.get("sidecar"),
-                gateway_service=gateway_service or (),
-                gateway_ip=gateway_ip or (),
-                external=external or (),
-                source=source or (),
-                since=since,
-                until=until,
-            )
-        with until_closed(), out.opened(output_file) as stream:
-            show.write(stream, form, found, output_colour(output_file, color))
-        reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
-        return exit_code(found.answer(Judgement[expect.upper()], reliable=reliable))
-
-    run(work, color)
+app.command()(verify)
+app.command()(tail)
 
 
 @app.command()

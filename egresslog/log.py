@@ -22,6 +22,7 @@ from egresslog.report import keys as grouping
 from egresslog.report.filters import Filter
 from egresslog.sources import files
 from egresslog.sources import paths as places
+from egresslog.sources.coverage import Coverage
 from egresslog.store import stored
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 class Log:
-    """Access-log lines of any number of files, read when asked for.
+    """Access-log lines of any number of files or containers, read when asked for.
 
     Nothing is kept but counts and rejects: each of ``batches``, ``to_arrow``, ``to_pandas`` and ``summary`` reads the
     sources anew, and memory does not grow with their size (a frame holds what you asked for, of course). Standard
@@ -40,7 +41,7 @@ class Log:
 
     def __init__(
         self,
-        paths: Paths,
+        found: places.Found,
         format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002  (Istio's and the command line's word)
         columns: Sequence[str] | None = None,
         *,
@@ -49,7 +50,7 @@ class Log:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """See ``read``."""
-        self._found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+        self._found = found
         self._formats = resolve(format)
         self._schema = Parser(self._formats).schema
         self._known = [name for name in self._schema.names if name != PRECISION]
@@ -71,6 +72,11 @@ class Log:
     def origins(self) -> tuple[str, ...]:
         """The files to read, ``-`` for standard input."""
         return tuple(source.origin for source in self._found.sources)
+
+    @property
+    def coverage(self) -> Sequence[Coverage]:
+        """What was read of each container, if the log is a cluster's."""
+        return self._found.coverage
 
     @property
     def size(self) -> int | None:
@@ -101,7 +107,7 @@ class Log:
         Raises:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
         """
-        self._reading = reading = Reading(notes=tuple(self._found.notes), errors=list(self._found.errors))
+        self._reading = reading = Reading.begin(self._found)
         self._rejects = rejects = Rejects()
         for source in self._found.sources:
             if source.origin == places.STDIN:
@@ -282,7 +288,8 @@ def read(
         UsageError: an unknown column.
         CatalogueError, FormatError: an unknown or wrong format.
     """
-    return Log(paths, format, columns, where=where, keep_going=keep_going, progress=progress)
+    found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+    return Log(found, format, columns, where=where, keep_going=keep_going, progress=progress)
 
 
 def _joined(errors: Sequence[SourceError]) -> SourceError:

@@ -32,7 +32,19 @@ def complete_verdict(incomplete: str) -> list[str]:
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILES]...", help="Files, directories, globs, or - for standard input.", show_default=False
+        metavar="[FILES]...",
+        help="Files, directories, globs, - for standard input; deploy/NAME or pod/NAME of the cluster. Without: "
+        "the gateway's pods in the cluster.",
+        show_default=False,
+    ),
+]
+Followed = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILES]...",
+        help="Files, - for standard input; deploy/NAME or pod/NAME of the cluster. Without: the gateway's pods in the "
+        "cluster.",
+        show_default=False,
     ),
 ]
 Hosts = Annotated[
@@ -144,6 +156,69 @@ Columns = Annotated[
         help="Only these columns, joined by commas.",
         autocompletion=complete_columns,
     ),
+]
+_CLUSTER = "From a cluster"
+Namespace = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NS", help="Of the gateway. Repeat for more. Default: istio-system.",
+        rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Look everywhere.", rich_help_panel=_CLUSTER)
+]
+Selector = Annotated[
+    str | None,
+    typer.Option(
+        "--selector", "-l", metavar="QUERY", help="The pods' labels. Default: istio=egressgateway.",
+        rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+GatewayName = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway-name", metavar="NAME", help="A Gateway of the Gateway API.", rich_help_panel=_CLUSTER
+    ),
+]  # fmt: skip
+Container = Annotated[
+    str | None,
+    typer.Option(
+        "--container", "-c", metavar="NAME", help="Default: istio-proxy, else egressgateway, else the only one.",
+        rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+Context = Annotated[
+    str | None,
+    typer.Option("--context", metavar="NAME", help="The kubeconfig's context.", rich_help_panel=_CLUSTER),
+]
+Kubeconfig = Annotated[
+    str | None,
+    typer.Option(
+        "--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config.", rich_help_panel=_CLUSTER
+    ),
+]
+MaxLogRequests = Annotated[
+    int | None,
+    typer.Option(
+        "--max-log-requests", metavar="N", min=1, help="Logs at a time. Default: 5, or 50 to follow.",
+        rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+Tail = Annotated[
+    int,
+    typer.Option("--tail", metavar="N", min=-1, help="Lines of each log to begin with; -1 for all there are."),
+]
+Raw = Annotated[bool, typer.Option("--raw", help="The lines as the proxy wrote them, instead of columns.")]
+From = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from", metavar="NS/WORKLOAD", help="Read the sidecars of this workload, too. Repeat for more.",
+        rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+FromAll = Annotated[
+    bool, typer.Option("--from-all", help="Read every sidecar of the cluster.", rich_help_panel=_CLUSTER)
 ]
 Name = Annotated[
     str | None,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.errors import SourceError
 from egresslog.records.lines import REJECTS, Counts, Parsed, Reject
+from egresslog.sources.coverage import Coverage
+from egresslog.sources.paths import Found
 
 _REJECTS_HELD = 10_000  # in memory; more go to a temporary file
 
@@ -41,6 +43,8 @@ class Reading:
         unknown_keys: JSON keys that no column keeps, with how often they came.
         errors: what could not be read.
         notes: what was left out on purpose.
+        advice: why there may be no access log.
+        coverage: what was read of each container, if it was containers.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -51,8 +55,17 @@ class Reading:
     unknown_keys: Counter[str] = field(default_factory=Counter)
     errors: list[SourceError] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    coverage: Sequence[Coverage] = ()
     sources: int = 0
     complete: bool = False
+
+    @classmethod
+    def begin(cls, found: Found) -> Self:
+        """A reading of which nothing is known but what is to be read."""
+        return cls(
+            notes=tuple(found.notes), advice=tuple(found.advice), errors=list(found.errors), coverage=found.coverage
+        )
 
     def add(self, parsed: Parsed) -> None:
         """Counts a parsed chunk."""
@@ -69,6 +82,11 @@ class Reading:
                 first = min(first, self.window[0], key=lambda scalar: scalar.value)
                 last = max(last, self.window[1], key=lambda scalar: scalar.value)
             self.window = (first, last)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is known to be missing."""
+        return not self.errors and all(covered.whole for covered in self.coverage)
 
     def card(self) -> dict[str, str]:
         """What there is to say about the reading, in words."""
@@ -97,7 +115,7 @@ class Rejects:
                 self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
                 self._writer = pa.ipc.new_stream(self._file, REJECTS)
                 weakref.finalize(self, self._file.close)
-            self._writer.write_batch(_batch(self._held))
+            self._writer.write_batch(batch_of(self._held))
             self._held = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -110,10 +128,11 @@ class Rejects:
             while self._file.tell() < position:
                 yield reader.read_next_batch()
             self._file.seek(position)
-        yield _batch(self._held)
+        yield batch_of(self._held)
 
 
-def _batch(rejects: Sequence[Reject]) -> pa.RecordBatch:
+def batch_of(rejects: Iterable[Reject]) -> pa.RecordBatch:
+    """Rejects as Arrow has them."""
     columns: list[Sequence[Any]] = list(zip(*rejects, strict=True)) or [() for _ in REJECTS]
     return pa.RecordBatch.from_arrays(
         [pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS

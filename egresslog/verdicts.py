@@ -17,8 +17,9 @@ from egresslog.reading import Reading
 from egresslog.records.lines import Counts
 from egresslog.records.networks import network
 from egresslog.report.filters import Filter
+from egresslog.sources.coverage import by_ip, lives
 from egresslog.store import Store, database_errors
-from egresslog.verification import cases, evidence, results, verdict
+from egresslog.verification import cases, covered, evidence, results, verdict
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.addresses import outside
 from egresslog.verification.findings import MEANINGS, Judgement
@@ -55,7 +56,7 @@ class Verdict:
         found = self._all.findings_of(self.host) or [results.about("EGL195", 0)]
         if self.verdict == Judgement.PROVEN:  # what failed is a warning then (design)
             found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
-        return _sorted(found)
+        return results.ordered(found)
 
     def ways(self) -> pa.Table:
         """Who sent how much by which way: source_ip, gateway, upstream_host, verdict, requests."""
@@ -131,8 +132,9 @@ class Verdicts(Sequence[Verdict]):
         if False in answers:
             return False
         readable = all(reading.counts.rejected <= reading.counts.records for reading in self.readings.values())
+        whole = all(one.whole for reading in self.readings.values() for one in reading.coverage)
         seen = expected != Judgement.NO_EVIDENCE or self.window_read
-        return True if answers and None not in answers and reliable and readable and seen else None
+        return True if answers and None not in answers and reliable and readable and whole and seen else None
 
     @cached_property
     def window_read(self) -> bool:
@@ -174,9 +176,12 @@ class Verdicts(Sequence[Verdict]):
             found.append(results.about("EGL103", self.readings["gateway"].counts.records))
         if not self.readings["sidecar"].sources:
             found.append(results.about("EGL194", 0))
+        for hop, code in (("gateway", "EGL104"), ("sidecar", "EGL105")):
+            if partly := sum(not one.whole for one in self.readings[hop].coverage):
+                found.append(results.about(code, partly))
         if rejected := self.counts.rejected:
             found.append(results.about("EGL191", rejected))
-        return _sorted([*found, *results.beside(self.connection, asked=self.asked)])
+        return results.ordered([*found, *results.beside(self.connection, asked=self.asked)])
 
     def findings_of(self, host: str) -> list[Finding]:
         """The findings about one host; those of the hosts after it are fetched along, in case they are next."""
@@ -251,7 +256,12 @@ def verify(
         try:
             for hop, log in logs.items():
                 _load(store, hop, log, is_external)
-            cases.build(store.connection, services=_names(gateway_service), gateways=addresses)
+            read = by_ip(gateway.coverage if gateway else ())
+            addresses += [ip for ip, _ in read]
+            missing = covered.gaps((ip, gap) for ip, one in read for gap in one.gaps)
+            names = _names(gateway_service)
+            cases.build(store.connection, services=names, gateways=addresses, read=covered.spans(read), gaps=missing)
+            covered.name_pods(store.connection, [life for log in logs.values() if log for life in lives(log.coverage)])
             hosts_of.attribute(store.connection, asked)
             verdict.refine(store.connection)
             verdict.restrict(store.connection, where)
@@ -287,10 +297,3 @@ def _names(given: str | Iterable[str]) -> list[str]:
 
 def _counts(row: Mapping[str, Any]) -> dict[Judgement, int]:
     return {verdict: row[verdict] for verdict in Judgement if row[verdict]}
-
-
-_LEVELS = ("error", "warning", "info")
-
-
-def _sorted(found: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(found, key=lambda finding: (_LEVELS.index(finding.level), finding.code)))

@@ -20,6 +20,13 @@ settings.load_profile("egresslog")
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads a cluster but its own."""
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
 @pytest.fixture
 def no_hang() -> Iterator[None]:
     """Fails a test that hangs: quadratic work on megabytes would take hours, linear work takes seconds."""

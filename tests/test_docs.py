@@ -46,7 +46,7 @@ def test_readme_python_runs(monkeypatch) -> None:  # type: ignore[no-untyped-def
 def test_every_command_is_in_the_readme() -> None:
     """No command without its help in README.md, no command without help."""
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert names == ["parse", "report", "verify", "formats"]
+    assert names == ["parse", "report", "verify", "tail", "formats"]
     assert all(f"$ egresslog {name} --help" in README for name in names)
     assert all(command.callback.__doc__ for command in app.registered_commands if command.callback)
 

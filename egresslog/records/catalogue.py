@@ -73,7 +73,7 @@ def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
     if isinstance(wanted, Format):
         return Formats([wanted])
     if isinstance(wanted, Mapping) or "%" in wanted or wanted.lstrip().startswith("{"):
-        return Formats([_known(wanted) or Format.compile(wanted)])
+        return Formats([known(wanted) or Format.compile(wanted)])
     if wanted.endswith(".toml"):
         try:
             return Formats([Format.load(Path(wanted))])
@@ -82,7 +82,7 @@ def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
     return Formats([named(wanted)])
 
 
-def _known(wanted: str | Mapping[str, Any]) -> Format | None:
+def known(wanted: str | Mapping[str, Any]) -> Format | None:
     """The catalogue's format with this very string, which goes by its name then."""
     for made in formats():
         if isinstance(wanted, str):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Protocol
 
+import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
-from egresslog.log import Log
+from egresslog.reading import Reading
+from egresslog.report.filters import Filter
+from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
 from egresslog.show.terminal import errors
 from egresslog.show.values import plural, safe
@@ -16,16 +20,28 @@ from egresslog.show.values import plural, safe
 _EXAMPLES = 3
 
 
-def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
+class Read(Protocol):
+    """What was read: a Log, or a Following."""
+
+    where: Filter
+
+    @property
+    def reading(self) -> Reading:
+        """Counts and what else there is to say."""
+
+    def reject_batches(self) -> Iterator[pa.RecordBatch]:
+        """Lines that could not be read."""
+
+
+def write_notes(colour: str, log: Read, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
     """Says what the last reading of ``log`` found; problems come last, where they are seen."""
     reading, console = log.reading, errors(colour)
     if with_heading:
         about = f"{label}: " if label else ""
-        console.print(Text(f"{about}{plural(reading.sources, 'file')}: {heading(reading)}"))
-    if reading.formats:
-        found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
-        around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common())
-        console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
+        noun = "container" if reading.coverage else "file"
+        console.print(Text(f"{about}{plural(reading.sources, noun)}: {heading(reading)}"))
+    print_coverage(console, reading.coverage)
+    _write_formats(console, reading)
     if log.where:
         console.print(
             Text(f"{reading.selected:,} of {plural(reading.counts.records, 'record')} pass the filter", style="dim")
@@ -44,15 +60,32 @@ def write_notes(colour: str, log: Log, *, rejects_path: str | None, with_heading
         )
     if reading.counts.rejected:
         _write_rejects(console, log, rejects_path)
-    if reading.counts.other and not reading.counts.records:
-        console.print(
-            _warning("no line is a known access log: is access logging on? A custom format is named with --format")
-        )
+    if not reading.counts.records:
+        _write_advice(console, reading)
     for error in reading.errors:
         console.print(_error(str(error)))
 
 
-def _write_rejects(console: Console, log: Log, path: str | None) -> None:
+def _write_advice(console: Console, reading: Reading) -> None:
+    """Why there may be no record."""
+    if reading.counts.other:
+        console.print(
+            _warning("no line is a known access log: is access logging on? A custom format is named with --format")
+        )
+    for advice in reading.advice:
+        console.print(_warning(safe(advice)))
+
+
+def _write_formats(console: Console, reading: Reading) -> None:
+    if not reading.formats:
+        return
+    found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
+    known = {"kubectl --timestamps"} if reading.coverage else set()  # which we asked for
+    around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common() if name not in known)
+    console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
+
+
+def _write_rejects(console: Console, log: Read, path: str | None) -> None:
     count = log.reading.counts.rejected
     where = f"all in {safe(path)}" if path else "--rejects PATH writes them all"
     console.print(_warning(f"{plural(count, 'line')} could not be read ({where}):"))
@@ -60,7 +93,7 @@ def _write_rejects(console: Console, log: Log, path: str | None) -> None:
         console.print(Text(f"  {safe(origin)}:{number}: {safe(reason)}"))
 
 
-def _rejects(log: Log) -> Iterator[tuple[str, int, str]]:
+def _rejects(log: Read) -> Iterator[tuple[str, int, str]]:
     for batch in log.reject_batches():
         yield from zip(*(batch[name].to_pylist() for name in ("origin", "line_number", "reason")), strict=True)
 

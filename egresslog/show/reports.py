@@ -13,6 +13,7 @@ import pyarrow.parquet
 from rich.text import Text
 
 from egresslog.reading import Reading, Table
+from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import Colour, Terminal, code_style
@@ -49,7 +50,8 @@ def document(reading: Reading, tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def _head(reading: Reading) -> dict[str, Any]:
-    return {"lines": asdict(reading.counts), "window": dict(zip(("from", "to"), window(reading), strict=True))}
+    head = {"lines": asdict(reading.counts), "window": dict(zip(("from", "to"), window(reading), strict=True))}
+    return head | ({"coverage": coverage.document(reading.coverage)} if reading.coverage else {})
 
 
 def _about(table: Table) -> dict[str, Any]:

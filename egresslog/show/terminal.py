@@ -144,13 +144,19 @@ class Terminal:
 class Aligned:
     """Prints rows under one header, as kubectl does: the first page decides the widths, later they only grow."""
 
-    def __init__(self, terminal: Terminal, columns: Sequence[tuple[str, bool]], fixed: Sequence[bool]) -> None:
-        """Columns are (name, is a number); those that are ``fixed`` are never cut."""
+    def __init__(
+        self,
+        terminal: Terminal,
+        columns: Sequence[tuple[str, bool]],
+        fixed: Sequence[bool],
+        least: Sequence[int] | None = None,
+    ) -> None:
+        """Columns are (name, is a number); those that are ``fixed`` are never cut; ``least``: widths to begin with."""
         self._terminal = terminal
         self._fixed = fixed
         self._titles = [Text(name, style="bold") for name, _ in columns]
         self._numbers = [number for _, number in columns]
-        self._widths = [len(name) for name, _ in columns]
+        self._widths = list(least or [len(name) for name, _ in columns])
         self._page: list[list[Text]] = []
         self._begun = False
 
@@ -158,9 +164,13 @@ class Aligned:
         """Prints rows of values; ``codes`` gives each row's colour."""
         for row, code in zip(rows, codes, strict=True):
             style = code_style(code)
-            self._page.append([Text("-" if value is None else safe(str(value)), style) for value in row])
+            self.add([Text("-" if value is None else safe(str(value)), style) for value in row])
         if len(self._page) >= _PAGE:
             self.flush()
+
+    def add(self, cells: Sequence[Text]) -> None:
+        """Holds a row back until ``flush``."""
+        self._page.append(list(cells))
 
     def flush(self) -> None:
         """Prints what is held back."""
@@ -201,3 +211,14 @@ def progress(total: int | None, colour: Colour) -> Iterator[Callable[[int], None
     with bar:
         task = bar.add_task("reading", total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def counted(what: str, colour: str) -> Iterator[Callable[[int, int], None]]:
+    """Says on standard error how many of how many are read, while somebody watches."""
+    console = errors(colour)
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _done, _total: None
+        return
+    with console.status("looking for pods") as status:
+        yield lambda done, total: status.update(f"{done} of {total} {what} read")

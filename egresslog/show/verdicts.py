@@ -10,6 +10,7 @@ from typing import IO, Any
 from rich.style import Style
 from rich.text import Text
 
+from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.reports import markdown_cell
 from egresslog.show.terminal import ROWS, Colour, Terminal
@@ -54,6 +55,12 @@ def _host(one: Verdict) -> dict[str, Any]:
     }
 
 
+def _containers(verdicts: Verdicts) -> dict[str, list[dict[str, Any]]]:
+    """What was read of each container, by hop; nothing where files were read."""
+    read = {hop: coverage.document(reading.coverage) for hop, reading in verdicts.readings.items() if reading.coverage}
+    return {"containers": [{"hop": hop, **one} for hop, rows in read.items() for one in rows]} if read else {}
+
+
 def _coverage(verdicts: Verdicts) -> list[dict[str, Any]]:
     return [
         {
@@ -72,6 +79,7 @@ def _rest(verdicts: Verdicts) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in verdicts.findings],
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
         "coverage": _coverage(verdicts),
+        **_containers(verdicts),
         "lines": asdict(verdicts.counts),
     }
 
@@ -148,8 +156,9 @@ def _ways(one: Verdict) -> list[tuple[str, int, Judgement]]:
     ways = []
     for row in one.ways().to_pylist():
         verdict = Judgement(row["verdict"])
-        through = f"gateway {row['gateway']}" if row["gateway"] else _ELSE.get(verdict, "gateway")
-        stops = [row["source_ip"] or "unknown sender", through, row["upstream_host"]]
+        gateway = row["gateway_pod"] or row["gateway"]
+        through = f"gateway {gateway}" if gateway else _ELSE.get(verdict, "gateway")
+        stops = [row["source_pod"] or row["source_ip"] or "unknown sender", through, row["upstream_host"]]
         ways.append((" -> ".join(safe(stop) for stop in stops if stop), row["requests"], verdict))
     return ways
 

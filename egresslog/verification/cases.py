@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from egresslog.verification import pairing
 from egresslog.verification.findings import KINDS, Judgement
 from egresslog.verification.rules import GATEWAY, INSIDE, MACROS, SIDECAR, TRANSIT, VIEWS, first_of
+from egresslog.verification.tables import create
 
 if TYPE_CHECKING:
     import duckdb
 
+_SPANS = pa.schema([("ip", pa.string()), ("first_ns", pa.int64()), ("last_ns", pa.int64())])
 _MILLISECOND = 10**6  # ns
 GRACE = 2 * 10**9  # ns: Envoy writes its log once a second (Istio: --file-flush-interval-msec 1000), and some more
 
@@ -23,7 +27,14 @@ _ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (Judgeme
 _DEFAULT_SERVICE = "istio-egressgateway"  # of Istio's own profiles and chart
 
 
-def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = (), gateways: Iterable[str] = ()) -> None:
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    services: Iterable[str] = (),
+    gateways: Iterable[str] = (),
+    read: Iterable[tuple[str, int, int]] = (),
+    gaps: Iterable[tuple[str, int, int]] = (),
+) -> None:
     """Makes the table ``cases`` from ``sidecar_lines`` and ``gateway_lines`` (``evidence.prepare``).
 
     Columns of ``cases``: ``cid``; ``sid``, ``gid``, ``outer_gid`` (rows of the lines, null for none); ``how`` they were
@@ -39,6 +50,8 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
         connection: to a database of its own.
         services: names of the gateway's Service, in full or its first labels.
         gateways: IPs of the gateway's pods.
+        read: gateway IPs and from when to when (ns) their logs are known to have been read, beyond what lines show.
+        gaps: gateway IPs and from when to when they are known not to have been read.
     """
     for macro in MACROS:
         connection.execute(macro)
@@ -56,7 +69,7 @@ def build(connection: duckdb.DuckDBPyConnection, *, services: Iterable[str] = ()
             FROM (SELECT *, {first_of(rules)} AS found FROM {hop}) WHERE ambiguous OR found <> '{INSIDE}'""")
     pairing.pair(connection)
     _inner_lines(connection)
-    _coverage(connection)
+    _coverage(connection, read, gaps)
     connection.execute(_CASES)
     for same in ("name = g.name AND s.sent = g.sent", "request = g.request"):
         connection.execute(_ALIKE.format(same=same))
@@ -119,17 +132,25 @@ def _inner_lines(connection: duckdb.DuckDBPyConnection) -> None:
                 USING ({key}, ms, place)""")
 
 
-def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
+def _coverage(
+    connection: duckdb.DuckDBPyConnection, read: Iterable[tuple[str, int, int]], gaps: Iterable[tuple[str, int, int]]
+) -> None:
     """From when to when each origin's lines were written, and the same for each address of a gateway."""
     for hop in ("sidecar", "gateway"):
         connection.execute(f"""
             CREATE TABLE {hop}_coverage AS
             SELECT origin, count(*) AS records, min(start) AS first_ns, max(stop) AS last_ns
             FROM {hop}_lines GROUP BY origin""")
+    create(connection, "known", _SPANS, read)
+    create(connection, "gaps", _SPANS, gaps)
     connection.execute("""
-        CREATE TABLE replicas AS
+        CREATE TABLE learned AS
         SELECT local_ip AS ip, min(stop) AS first_ns, max(stop) AS last_ns
         FROM gateway_cases WHERE code_of <> 'EGL192' AND local_ip IS NOT NULL GROUP BY local_ip""")
+    connection.execute("""
+        CREATE TABLE replicas AS
+        SELECT ip, min(first_ns) AS first_ns, max(last_ns) AS last_ns
+        FROM (SELECT * FROM learned UNION ALL SELECT * FROM known) GROUP BY ip""")
 
 
 # Whether a cluster is one host's, could be any host's, or cannot be told.
@@ -150,8 +171,10 @@ WITH best AS (
 sent AS (
     SELECT s.*, r.ip IS NOT NULL AS replica_read, best.how, best.gid AS paired, inners.inner_id,
            (SELECT count(*) FROM gateway_lines) = 0 AS unread,
-           (SELECT count(*) FROM replicas) = 0 AS addressless,
-           coalesce(s.stop >= r.first_ns AND s.stop + {GRACE} <= r.last_ns, false) AS covered
+           (SELECT count(*) FROM learned) = 0 AS addressless,
+           coalesce(s.stop >= r.first_ns AND s.stop + {GRACE} <= r.last_ns, false) AND NOT EXISTS (
+               SELECT 1 FROM gaps g
+               WHERE g.ip = s.upstream_ip AND g.first_ns <= s.stop + {GRACE} AND g.last_ns >= s.start) AS covered
     FROM sidecar_cases s
     LEFT JOIN best ON best.sid = s.id
     LEFT JOIN inners ON inners.outer_id = best.gid

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_LEVELS = ("error", "warning", "info")
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of evidence, as it came. ``hop`` is ``sidecar`` or ``gateway``; ``case``: lines of one case share it."""
@@ -41,6 +44,11 @@ def about(code: str, count: int, lines: tuple[Line, ...] = ()) -> Finding:
     """A finding of a kind."""
     kind = KINDS[code]
     return Finding(code, kind.level, kind.cause, kind.advice, count, lines)
+
+
+def ordered(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The gravest first."""
+    return tuple(sorted(found, key=lambda finding: (_LEVELS.index(finding.level), finding.code)))
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -139,11 +147,15 @@ def frame(connection: duckdb.DuckDBPyConnection, host: str | None) -> pa.Table:
 
 
 def ways(connection: duckdb.DuckDBPyConnection, host: str) -> pa.Table:
-    """The ways that requests to a host took: source_ip, gateway, upstream_host, verdict, requests."""
+    """The ways that requests to a host took: source_ip, gateway, upstream_host, verdict, requests.
+
+    ``source_pod`` and ``gateway_pod`` name the pods that had the addresses, where a cluster told.
+    """
     return connection.sql(
         f"""
         SELECT c.source_ip, CASE WHEN c.gid IS NOT NULL THEN coalesce(o.local_ip, g.local_ip)
                                  WHEN c.to_gateway THEN s.upstream_ip END AS gateway,
+               pod_of(c.source_ip, c.start) AS source_pod, pod_of(gateway, c.start) AS gateway_pod,
                CASE WHEN c.gid IS NOT NULL OR NOT c.to_gateway THEN c.upstream END AS upstream_host,
                k.verdict, count(*) AS requests
         {_LINES}

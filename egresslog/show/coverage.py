@@ -1,0 +1,57 @@
+"""What was read of each container, for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from egresslog.show.values import plural, rfc3339, safe
+from egresslog.sources.coverage import Coverage
+
+_SHOWN = 10  # containers
+_GAPS = 3
+
+
+def document(coverage: Sequence[Coverage]) -> list[dict[str, Any]]:
+    """Per container: ``origin``, ``lines``, ``from``, ``to``, ``until``, ``restarts``, ``gaps`` and ``error``.
+
+    ``from`` and ``to`` are the stamps of its first and last line; ``until`` is when its end was reached.
+    """
+    return [
+        {
+            "origin": covered.origin,
+            "lines": covered.lines,
+            "from": _time(covered.first),
+            "to": _time(covered.last),
+            "until": _time(covered.until),
+            "restarts": covered.restarts,
+            "gaps": [{"from": _time(gap.start), "to": _time(gap.stop), "why": gap.why} for gap in covered.gaps],
+            "error": covered.error.reason if covered.error else None,
+        }
+        for covered in coverage
+    ]
+
+
+def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
+    """A line per container, what is missing beneath it. Those with something missing come first."""
+    for covered in sorted(coverage, key=lambda covered: covered.whole)[:_SHOWN]:
+        restarts = f"; {plural(covered.restarts, 'restart')}" if covered.restarts else ""
+        times = f", {rfc3339(covered.first)} to {rfc3339(covered.last)}" if covered.first and covered.last else ""
+        console.print(Text(f"  {safe(covered.origin)}: {plural(covered.lines, 'line')}{times}{restarts}", style="dim"))
+        for gap in covered.gaps[:_GAPS]:
+            span = f"{_time(gap.start) or 'the beginning'} to {_time(gap.stop) or 'now'}"
+            console.print(Text.assemble("    ", ("gap", "yellow"), f" from {span}: {safe(gap.why)}"))
+        if covered.gaps[_GAPS:]:
+            console.print(Text(f"    and {plural(len(covered.gaps) - _GAPS, 'more gap')}"))
+        if covered.said:
+            kubelet = f"    the kubelet said {plural(covered.said, 'time')}: {safe(covered.diagnostics[0])}"
+            console.print(Text(kubelet, style="dim"))
+    if coverage[_SHOWN:]:
+        console.print(Text(f"  and {plural(len(coverage) - _SHOWN, 'more container')}", style="dim"))
+
+
+def _time(stamp: int | None) -> str | None:
+    return None if stamp is None else rfc3339(stamp)

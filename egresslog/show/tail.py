@@ -1,0 +1,144 @@
+"""Records as they are written: one readable line each, or NDJSON, or the line itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import IO, Protocol
+
+import pyarrow as pa
+from rich.style import Style
+from rich.text import Text
+
+from egresslog.show.records import Json
+from egresslog.show.terminal import Aligned, Colour, Terminal, code_style, errors
+from egresslog.show.values import plain, safe
+from egresslog.sources.coverage import Notice
+from egresslog.sources.stamps import without
+
+FORMS = ("table", "ndjson")
+
+# Title, whether it holds numbers, width to begin with, whether it is never cut, narrowest terminal to show it on.
+_COLUMNS = (
+    ("TIME (UTC)", False, 12, True, 0),
+    ("POD", False, 5, True, 60),
+    ("HOST", False, 20, False, 0),
+    ("REQUEST", False, 24, False, 0),
+    ("CODE", False, 6, True, 0),
+    ("SENT", True, 6, True, 90),
+    ("MS", True, 5, True, 70),
+    ("UPSTREAM", False, 15, False, 100),
+)
+_READ = ("start_time", "origin", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
+         "upstream_ip")  # fmt: skip
+_CLOCK = slice(11, 23)  # of 2026-11-22T22:28:08.827Z
+_COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
+_SHORT = 20  # characters of a pod's name
+_FAILED = 400
+_WIDE = 160  # columns of a terminal that has room for pods' names
+_ANY = 10_000
+_MARKS = {"begun": "+", "ended": "-", "restarted": "~", "gap": "gap", "refused": "warning", "error": "warning"}
+
+
+class Tail(Protocol):
+    """Takes batches with ``line`` as they come; everything is out when ``write`` returns."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the records of a batch."""
+
+    def close(self) -> None:
+        """Ends the output."""
+
+
+def writer(out: IO[bytes], form: str, columns: Sequence[str], colour: Colour, *, raw: bool) -> Tail:
+    """What writes one of FORMS, or with ``raw`` the lines."""
+    if raw:
+        return Raw(out, colour)
+    if form == "ndjson":
+        return Lines(out, columns)
+    return Table(out, colour)
+
+
+class Lines:
+    """NDJSON, out at once."""
+
+    def __init__(self, out: IO[bytes], columns: Sequence[str]) -> None:
+        self._out, self._json = out, Json(out, columns)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes an object per record."""
+        self._json.write(batch)
+        self._out.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class Raw:
+    """The lines as the proxy wrote them, without the stamp of the log API; harmless on a terminal."""
+
+    def __init__(self, out: IO[bytes], colour: Colour) -> None:
+        self._out = out
+        terminal = Terminal(out, colour)
+        self._make: Callable[[str], str] = safe if terminal.width else str
+        terminal.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes a line per record."""
+        lines = "".join(f"{self._make(line)}\n" for line in batch["line"].to_pylist())
+        self._out.write(without(lines.encode("utf-8", "surrogateescape")))
+        self._out.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class Table:
+    """Aligned lines for people; a column never gets narrower."""
+
+    def __init__(self, out: IO[bytes], colour: Colour) -> None:
+        self._terminal = Terminal(out, colour)
+        wide = self._terminal.width or _ANY
+        self._shown = [at for at, (*_, narrowest) in enumerate(_COLUMNS) if wide >= narrowest]
+        self._short = wide < _WIDE
+        titles, numbers, least, fixed, _ = zip(*(_COLUMNS[at] for at in self._shown), strict=True)
+        self._lines = Aligned(self._terminal, list(zip(titles, numbers, strict=True)), fixed, least)
+        self._styles: dict[str, Style] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes a line per record."""
+        for time, origin, host, method, path, code, flags, sent, duration, ip in zip(*plain(batch, _READ), strict=True):
+            bad = code_style(code if code is None or code >= _FAILED or not flags else 500)
+            request = f"{method} {path}" if method else "-"
+            values = (
+                time[_CLOCK] if time else None, _pod(origin, short=self._short), host, request,
+                f"{'-' if code is None else code}{f' {flags}' if flags else ''}", sent, duration, ip,
+            )  # fmt: skip
+            cells = [Text("-" if value is None else safe(str(value)), bad) for value in values]
+            cells[1].stylize(self._style(origin))
+            self._lines.add([cells[at] for at in self._shown])
+        self._lines.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+        self._terminal.close()
+
+    def _style(self, origin: str) -> Style:
+        return self._styles.setdefault(origin, Style(color=_COLOURS[len(self._styles) % len(_COLOURS)]))
+
+
+def _pod(origin: str, *, short: bool) -> str:
+    """A pod's name, or with ``short`` its last part, which tells it from the others; a file's name."""
+    parts = origin.split("/")
+    name = parts[1] if len(parts) == 3 else parts[-1]  # noqa: PLR2004
+    return name.rsplit("-", 1)[-1] if short and len(name) > _SHORT else name
+
+
+def write_notice(colour: str, notice: Notice) -> None:
+    """Says on standard error what happened."""
+    text = f"{notice.origin}: {notice.text}" if notice.text else notice.origin
+    mark = _MARKS.get(notice.what, notice.what)
+    style = "yellow" if notice.what in {"gap", "refused", "error"} else "dim"
+    first, *rest = text.split("\n")
+    errors(colour).print(Text.assemble((mark, style), " ", (safe(first), "" if style == "yellow" else style)))
+    for line in rest:
+        errors(colour).print(Text(safe(line)))
