@@ -12,7 +12,7 @@ import typer
 
 import egresslog
 from egresslog.cli_tail import tail
-from egresslog.cli_verify import verify
+from egresslog.cli_verify import VerifyCommand, verify
 from egresslog.exits import Exit, exit_code, run
 from egresslog.inputs import Place, filters, open_log, output_colour, shown_progress, tell
 from egresslog.options import (
@@ -186,7 +186,7 @@ def report(
     run(work, color)
 
 
-app.command()(verify)
+app.command(cls=VerifyCommand)(verify)
 app.command()(tail)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand
+
 from egresslog.exits import Exit, exit_code, run, until_closed
 from egresslog.inputs import Place, open_logs, output_colour, shown_progress, tell
+from egresslog.looks import check_live, narrowed, probed, settled, watched
 from egresslog.options import (
     AllNamespaces,
     Color,
     Container,
     Context,
+    Every,
     Expect,
     External,
     FormatOption,
@@ -25,13 +32,33 @@ from egresslog.options import (
     Namespace,
     Output,
     OutputFile,
+    Probe,
     RejectsFile,
     Selector,
     SidecarFiles,
     Since,
     Source,
     Until,
+    Watch,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from egresslog.live.trial import Trial
+    from egresslog.log import Log
+    from egresslog.verdicts import Verdicts
+
+
+class VerifyCommand(TyperCommand):
+    """``--probe`` takes a URL or none, which options of typer cannot: it is one if it begins as one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Gives ``--probe`` without URL an empty one."""
+        made: list[str] = []
+        for at, argument in enumerate(args):
+            following = args[at + 1] if at + 1 < len(args) else ""
+            bare = argument == "--probe" and "://" not in following
+            made.append("--probe=" if bare else argument)
+        return super().parse_args(ctx, made)
 
 
 def verify(
@@ -60,6 +87,9 @@ def verify(
     max_log_requests: MaxLogRequests = None,
     workloads: From = None,
     from_all: FromAll = False,
+    probe: Probe = None,
+    watch: Watch = False,
+    every: Every = "10s",
     color: Color = "auto",
 ) -> None:
     """Prove that traffic to hosts leaves through the egress gateway, and nowhere else.
@@ -79,31 +109,44 @@ def verify(
         from egresslog.verdicts import Judgement  # noqa: PLC0415
         from egresslog.verdicts import verify as judge  # noqa: PLC0415
 
-        form = out.choose(output, output_file, piped="json", known=show.FORMS)
+        form = out.choose(output, output_file, piped="ndjson" if watch else "json", known=show.FORMS)
         if expect.upper() not in Judgement.__members__:
             raise UsageError(f"no verdict {expect!r}; there are {', '.join(Judgement)}")
+        check_live(hosts, gateway, sidecar, workloads, probe, watch=watch, form=form, output_file=output_file)
         place = Place(
             namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
         )
-        logs = open_logs(
-            gateway, sidecar, workloads, from_all, format, place=place, color=color, output_file=output_file,
-            rejects=rejects,
-        )  # fmt: skip
-        with shown_progress(list(logs.values()), color):
-            found = judge(
-                hosts or (),
-                gateway=logs.get("gateway"),
-                sidecars=logs.get("sidecar"),
-                gateway_service=gateway_service or (),
-                gateway_ip=gateway_ip or (),
-                external=external or (),
-                source=source or (),
-                since=since,
-                until=until,
-            )
+        asked: dict[str, Any] = {"source": source or (), "since": since, "until": until}
+        colour = output_colour(output_file, color)
+
+        def look() -> tuple[Verdicts, Mapping[str, Log]]:
+            logs = open_logs(
+                gateway, sidecar, workloads, from_all, format, place=place, color=color, output_file=output_file,
+                rejects=rejects,
+            )  # fmt: skip
+            with shown_progress(list(logs.values()), color):
+                found = judge(
+                    hosts or (), gateway=logs.get("gateway"), sidecars=logs.get("sidecar"),
+                    gateway_service=gateway_service or (), gateway_ip=gateway_ip or (), external=external or (),
+                    **asked,
+                )  # fmt: skip
+            return found, logs
+
+        def answer(found: Verdicts, logs: Mapping[str, Log]) -> Exit:
+            reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
+            return exit_code(found.answer(Judgement[expect.upper()], reliable=reliable))
+
+        if watch:
+            return watched(look, answer, every=every, form=form, colour=colour)
+        trials: Sequence[Trial] = ()
+        if probe is None:
+            found, logs = look()
+        else:
+            probes = probed(hosts or (), workloads or (), probe, place=place)
+            asked |= narrowed(probes)
+            found, logs, trials = settled(probes, look, color)
         with until_closed(), out.opened(output_file) as stream:
-            show.write(stream, form, found, output_colour(output_file, color))
-        reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
-        return exit_code(found.answer(Judgement[expect.upper()], reliable=reliable))
+            show.write(stream, form, found, colour, trials)
+        return answer(found, logs)
 
     run(work, color)

@@ -52,6 +52,8 @@ class Log:
         """See ``read``."""
         self._found = found
         self._formats = resolve(format)
+        #: The one format that was asked for, or that the mesh has; None where each line's is found.
+        self.format = self._formats.forced
         self._schema = Parser(self._formats).schema
         self._known = [name for name in self._schema.names if name != PRECISION]
         columns = [columns] if isinstance(columns, str) else columns

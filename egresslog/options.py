@@ -220,6 +220,21 @@ From = Annotated[
 FromAll = Annotated[
     bool, typer.Option("--from-all", help="Read every sidecar of the cluster.", rich_help_panel=_CLUSTER)
 ]
+Probe = Annotated[
+    str | None,
+    typer.Option(
+        "--probe", metavar="[URL]",
+        help="Send one request from the workload of --from (curl or wget in its container) and tell what became of it. "
+        "Without URL: http://HOST/.", rich_help_panel=_CLUSTER,
+    ),
+]  # fmt: skip
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Look again and again, and tell what changes.", rich_help_panel=_CLUSTER)
+]
+Every = Annotated[
+    str,
+    typer.Option("--every", metavar="DURATION", help="How often --watch looks.", rich_help_panel=_CLUSTER),
+]
 Name = Annotated[
     str | None,
     typer.Argument(

@@ -55,6 +55,10 @@ def database_errors() -> Iterator[None]:
 
     try:
         yield
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():  # its answer to Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
     except duckdb.Error as error:
         raise StoreError(f"the temporary database failed: {str(error).splitlines()[0]}") from error
 

@@ -10,9 +10,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from .kubeapi.cluster import Cluster
+from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.server import Server
 
 _LOGS = Path(__file__).parents[1] / "notebooks" / "logs"
@@ -40,11 +43,42 @@ def mesh() -> Cluster:
         owner=("Deployment", "sleep"),
     )  # fmt: skip
     _write(sleep.log("istio-proxy"), "sidecar-istio.log")
+    made.commands.append(lambda asked: _curl(made, asked))
     config = {"name": "istio", "namespace": "istio-system"}
     made.add(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": {"mesh": "accessLogFile: /dev/stdout\n"}}
     )
     return made
+
+
+def _curl(mesh: Cluster, asked: ExecRequest) -> ExecResult | None:
+    """What the workload's curl and the two proxies would write of a request to edition.cnn.com."""
+    if asked.command[0] != "curl":
+        return None
+    agent = asked.command[asked.command.index("-A") + 1]
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    path = urlsplit(asked.command[-1]).path
+    request = f'[{began}Z] "GET {path} HTTP/1.1" 301 - via_upstream - "-" 0 0'
+    names = f'"{agent}" "0b5a7f11-9c1f-4a9b-8a0a-fca94cae5d4b" "edition.cnn.com"'
+    service = "istio-egressgateway.istio-system.svc.cluster.local"
+    for pod, line in (
+        (
+            mesh.pod("default", SLEEP),
+            f'{request} 5 4 "-" {names} "10.244.2.20:8080" outbound|80|cnn|{service} 10.244.1.15:39900'
+            " 151.101.193.67:80 10.244.1.15:41000 - -",
+        ),
+        (
+            mesh.pod("istio-system", GATEWAY),
+            f'{request} 3 2 "10.244.1.15" {names} "151.101.193.67:80" outbound|80||edition.cnn.com 10.244.2.20:39456'
+            " 10.244.2.20:8080 10.244.1.15:39900 - -",
+        ),
+    ):
+        pod.log("istio-proxy").write(line.encode())
+    told = {"http_code": "301", "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
+            "remote_port": "80"}  # fmt: skip
+    form = asked.command[asked.command.index("-w") + 1]
+    answer = re.sub(r"%\{(\w+)\}", lambda name: told.get(name[1], ""), form).replace("\\n", "\n")
+    return ExecResult(stdout=answer.encode())
 
 
 def _write(log: object, name: str) -> None:

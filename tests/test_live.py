@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from egresslog.errors import ClusterError, UsageError
 
 from .following import SECOND, T0
 from .kubeapi.cluster import Cluster
+from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
 from .test_parser import AGENT, JSON, SEED, TEXT
@@ -442,3 +445,113 @@ def test_tail_reads_a_pipe(tmp_path: Path) -> None:
     assert json.loads(out)["upstream_ip"] == "151.101.193.67"
     assert "2 lines = 2 records" in err
     assert process.returncode == 0
+
+
+def curl(cluster: Cluster, *, at_gateway: bool = True) -> None:
+    """The sleep container has a curl whose request both proxies log, the sidecar's half a second later than curl ends."""
+
+    def answer(asked: ExecRequest) -> ExecResult | None:
+        if asked.command[0] != "curl":
+            return None
+        assert (asked.namespace, asked.pod, asked.container) == ("default", SLEEP, "sleep")
+        agent = asked.command[asked.command.index("-A") + 1]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        sidecar = AT_SIDECAR.replace("2026-11-18T11:06:40.000Z", now).replace("curl/8.4", agent)
+        gateway = AT_GATEWAY.replace("2026-11-18T11:06:40.010Z", now).replace("curl/8.4", agent)
+        cluster.pod("default", SLEEP).log("istio-proxy").write(sidecar.encode())
+        if at_gateway:
+            cluster.pod("istio-system", GATEWAY).log().write(gateway.encode())
+        form = asked.command[asked.command.index("-w") + 1]
+        told = {"http_code": "200", "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
+                "remote_port": "80"}  # fmt: skip
+        text = re.sub(r"%\{(\w+)\}", lambda name: told.get(name[1], ""), form).replace("\\n", "\n")
+        return ExecResult(stdout=text.encode())
+
+    cluster.commands.append(answer)
+
+
+def test_a_probe_is_reported_hop_by_hop(server: Server, cluster: Cluster) -> None:
+    """One request from sleep, found by its own connection, whatever else is in the logs."""
+    write(cluster, AT_GATEWAY)
+    write(cluster, AT_SIDECAR, PAST, namespace="default", pod=SLEEP)  # an old bypass is not what is asked about
+    curl(cluster)
+    arguments = ("verify", "edition.cnn.com", "--from", "default/sleep", "--probe", "http://edition.cnn.com/politics")
+    result = run(*arguments, "-o", "json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["hosts"][0]["counts"]) == (0, {"PROVEN": 1})
+    (probe,) = answer["probes"]
+    assert (probe["code"], probe["found_by"], probe["client_address"]) == (200, "address", "10.244.1.15:41000")
+    (request,) = probe["requests"]
+    assert (request["verdict"], request["finding"]) == ("PROVEN", "EGL100")
+    assert [line["origin"] for line in request["lines"]] == [
+        f"default/{SLEEP}/istio-proxy", f"istio-system/{GATEWAY}/istio-proxy",
+    ]  # fmt: skip
+    table = run(*arguments, "-o", "table").stdout
+    assert table.startswith(f"probe  curl http://edition.cnn.com/politics from default/{SLEEP}: answered 200\n")
+    assert "PROVEN EGL100" in table
+
+
+def test_a_probe_without_url_asks_for_the_host(server: Server, cluster: Cluster) -> None:
+    """`--probe` last, or before another option."""
+    curl(cluster)
+    for arguments in (["--probe"], ["--probe", "-o", "json"]):
+        answer = json.loads(run("verify", "edition.cnn.com", "--from", "default/sleep", *arguments).stdout)
+        assert answer["probes"][0]["url"] == "http://edition.cnn.com/"
+
+
+def test_no_probe_without_the_flag(server: Server, cluster: Cluster) -> None:
+    """Nothing is ever run in a pod unless asked for."""
+    write(cluster, AT_GATEWAY)
+    write(cluster, AT_SIDECAR, namespace="default", pod=SLEEP)
+    run("verify", "edition.cnn.com", "--from", "default/sleep")
+    assert not [request for request in server.requests if "exec" in request.path]
+    assert {request.method for request in server.requests} == {"GET"}
+
+
+def test_an_image_without_tools_is_said(server: Server, cluster: Cluster) -> None:
+    """Neither curl nor wget: what to do instead."""
+    result = run("verify", "edition.cnn.com", "--from", "default/sleep", "--probe")
+    assert result.exit_code == 3
+    assert "the image has neither curl nor wget" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "edition.cnn.com", "--probe"],
+        ["verify", "--from", "default/sleep", "--probe"],
+        ["verify", "edition.cnn.com", "--from", "default/sleep", "--probe", "ftp://edition.cnn.com/"],
+        ["verify", "edition.cnn.com", "--from", "default/sleep", "--probe", "http://pypi.org/"],
+        ["verify", "*.cnn.com", "--from", "default/sleep", "--probe"],
+        ["verify", "edition.cnn.com", "--from-all", "--probe"],
+        ["verify", "edition.cnn.com", "--from", "default/sleep", "--probe", "--watch"],
+        ["verify", "--watch", "--gateway", "x.log"],
+        ["verify", "--watch", "-o", "yaml"],
+        ["verify", "--watch", "--every", "soon"],
+    ],
+)
+def test_probes_and_watches_that_make_no_sense(server: Server, arguments: list[str]) -> None:
+    """Exit code 2 and a sentence, before anything is asked of the cluster's pods."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert not [request for request in server.requests if "exec" in request.path]
+
+
+def test_watch_prints_what_changes(server: Server, cluster: Cluster) -> None:
+    """All verdicts first, then a line per change; Ctrl-C ends it with the last answer."""
+    write(cluster, AT_GATEWAY)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egresslog", "verify", "edition.cnn.com", "--from", "default/sleep", "--watch", "--every",
+         "200ms", "-o", "ndjson"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["verdict"] == "PROVEN"
+    write(cluster, PAST, namespace="default", pod=SLEEP)
+    change = json.loads(process.stdout.readline())
+    assert (change["host"], change["before"], change["verdict"]) == ("edition.cnn.com", "PROVEN", "BYPASSED")
+    assert change["came"] == ["EGL110"]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" not in err

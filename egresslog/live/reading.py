@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,9 +62,9 @@ def read_cluster(
         ClusterError: no cluster, no rights (the message has the Role that is needed), or no such pods.
     """
     wanted = gateway_targets(None if all_namespaces else names(namespace), targets, selector, gateway_name, container)
-    cluster = Cluster.connect(context=context, kubeconfig=kubeconfig)
-    found = _collected(cluster, wanted, since, max_log_requests, progress)
-    return _log(cluster, found, format, columns, where=where, keep_going=keep_going)
+    with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
+        found = _collected(cluster, wanted, since, max_log_requests, progress)
+        return _log(cluster, found, format, columns, where=where, keep_going=keep_going)
 
 
 def read_sidecars(
@@ -96,10 +97,10 @@ def read_sidecars(
         UsageError, ClusterError: as ``read_cluster``.
     """
     wanted = [Target.workload(text) for text in workloads] or [Target(None, container=PROXY, sidecars=True)]
-    cluster = Cluster.connect(context=context, kubeconfig=kubeconfig)
     left_out = [covered.container.key for covered in but.coverage] if but else []
-    found = _collected(cluster, wanted, since, max_log_requests, progress, left_out)
-    return _log(cluster, found, format, None, where=where, keep_going=keep_going)
+    with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
+        found = _collected(cluster, wanted, since, max_log_requests, progress, left_out)
+        return _log(cluster, found, format, None, where=where, keep_going=keep_going)
 
 
 def names(given: str | Iterable[str]) -> list[str]:

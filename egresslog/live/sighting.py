@@ -55,24 +55,27 @@ def find(probe: Probe, rows: pa.Table, format: str | Mapping[str, Any] | Format 
     """
     starts = rows["start_time"].cast(pa.int64())
     near = _between(starts, probe, max(_WITHIN.values()))
-    places = pc.indices_nonzero(near).to_pylist()
+    places = pc.indices_nonzero(near)
     reader = _Reader(format)
     mine = [
         _Row(
             place, starts[place].as_py(), row, reader.columns(row["sidecar_line"]), reader.columns(row["gateway_line"])
         )
-        for place, row in zip(places, rows.take(places).to_pylist(), strict=True)
+        for place, row in zip(places.to_pylist(), rows.take(places).to_pylist(), strict=True)
         if _from_pod(probe, row)
     ]
     pod = f"{probe.pod.namespace}/{probe.pod.pod}"
     tests: Mapping[How, Callable[[Probe, _Row], bool]] = {"address": _same_address, "marker": _marked, "time": _alike}
     for how, test in tests.items():
-        found = [row.place for row in mine if row.within(probe, _WITHIN[how]) and test(probe, row)]
+        found = [row for row in mine if row.distance(probe) <= _WITHIN[how] and test(probe, row)]
+        if how == "address":  # had the port been used again, it would be one of them
+            nearest = min((row.distance(probe) for row in found), default=0)
+            found = [row for row in found if row.distance(probe) == nearest]
         if found:
             doubt = f"known by pod, host and time only: it may be another request of {pod}" if how == "time" else ""
-            return Sighting(how, rows.take(found), doubt)
-    others = sum(row.within(probe, _WITHIN["time"]) for row in mine)
-    seen = f"{others} lines of {pod} from that time are of other requests" if others else f"no line of {pod} from then"
+            return Sighting(how, rows.take([row.place for row in found]), doubt)
+    others = any(row.distance(probe) <= _WITHIN["time"] for row in mine)
+    seen = f"the lines of {pod} from then are of other requests" if others else f"no line of {pod} from then"
     return Sighting(None, rows.slice(0, 0), f"{seen}; a line is written when its request or connection has ended")
 
 
@@ -85,9 +88,9 @@ class _Row(NamedTuple):
     sidecar: Mapping[str, Any]
     gateway: Mapping[str, Any]
 
-    def within(self, probe: Probe, slack: int) -> bool:
-        """Whether it is of the probe's time."""
-        return probe.at_ns - slack <= self.start <= probe.until_ns + slack
+    def distance(self, probe: Probe) -> int:
+        """How far (ns) it began from the probe's time."""
+        return max(probe.at_ns - self.start, self.start - probe.until_ns, 0)
 
 
 class _Reader:

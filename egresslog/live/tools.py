@@ -68,9 +68,10 @@ def commands(url: str, marker: str, timeout: float) -> tuple[tuple[str, ...], ..
     # -q, which must be the first: no .curlrc; -g: brackets in the URL are no patterns. -t: GNU wget tries 20 times;
     # --no-hsts: what it learned of a host would turn http into https, and a file be left in the container.
     curl = ("curl", "-q", "-g", "-sS", "-o", "/dev/null", "-A", marker, "--max-time", seconds, "-w", told, "--url", url)
-    wget = ("-q", "-O", "/dev/null", "-T", seconds, "-t", "1", "-U", marker, "--", url)
-    gnu = ("wget", "--no-config", "--no-hsts", "--max-redirect=0", "-S", *wget)
-    return curl, gnu, ("wget", "-S", *wget), ("wget", *wget)
+    wget = ("-O", "/dev/null", "-T", seconds, "-t", "1", "-U", marker, "--", url)
+    # With -q, GNU wget tells no errors; busybox tells them.
+    gnu = ("wget", "-nv", "-S", "--no-config", "--no-hsts", "--max-redirect=0", *wget)
+    return curl, gnu, ("wget", "-q", "-S", *wget), ("wget", "-q", *wget)
 
 
 def refuses_options(done: Executed) -> bool:

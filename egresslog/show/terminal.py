@@ -214,6 +214,16 @@ def progress(total: int | None, colour: Colour) -> Iterator[Callable[[int], None
 
 
 @contextmanager
+def waiting(what: str, colour: str) -> Iterator[None]:
+    """Says on standard error what is waited for, while somebody watches."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    with errors(colour).status(what):
+        yield
+
+
+@contextmanager
 def counted(what: str, colour: str) -> Iterator[Callable[[int, int], None]]:
     """Says on standard error how many of how many are read, while somebody watches."""
     console = errors(colour)

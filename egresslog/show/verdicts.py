@@ -10,10 +10,12 @@ from typing import IO, Any
 from rich.style import Style
 from rich.text import Text
 
+from egresslog.live.trial import Trial
 from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.reports import markdown_cell
 from egresslog.show.terminal import ROWS, Colour, Terminal
+from egresslog.show.trials import document, print_trial
 from egresslog.show.values import plural, rfc3339, safe
 from egresslog.verdicts import MEANINGS, Finding, Judgement, Verdict, Verdicts
 
@@ -29,21 +31,23 @@ _ELSE = {Judgement.BYPASSED: "past the gateway", Judgement.BLOCKED: "refused", J
 _LEVELS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-def write(out: IO[bytes], form: str, verdicts: Verdicts, colour: Colour) -> None:
-    """Writes the verdicts in one of FORMS."""
+def write(out: IO[bytes], form: str, verdicts: Verdicts, colour: Colour, trials: Sequence[Trial] = ()) -> None:
+    """Writes the verdicts in one of FORMS, and what became of the probes."""
     if form == "table":
         terminal = Terminal(out, colour)
+        for trial in trials:
+            print_trial(terminal, trial)
         _write_terminal(terminal, verdicts)
         terminal.close()
     elif form == "json":
-        _write_json(out, verdicts)
+        _write_json(out, verdicts, trials)
     elif form == "ndjson":
         for one in verdicts:
             out.write(json.dumps(_host(one)).encode("ascii") + b"\n")
     elif form == "markdown":
         out.write("\n".join(_markdown(verdicts)).encode() + b"\n")
     else:
-        write_document(out, form, {"hosts": [_host(one) for one in verdicts], **_rest(verdicts)})
+        write_document(out, form, {"hosts": [_host(one) for one in verdicts], **_rest(verdicts, trials)})
 
 
 def _host(one: Verdict) -> dict[str, Any]:
@@ -74,8 +78,10 @@ def _coverage(verdicts: Verdicts) -> list[dict[str, Any]]:
     ]
 
 
-def _rest(verdicts: Verdicts) -> dict[str, Any]:
+def _rest(verdicts: Verdicts, trials: Sequence[Trial]) -> dict[str, Any]:
+    probes = {"probes": [document(one) for one in trials]} if trials else {}
     return {
+        **probes,
         "findings": [asdict(finding) for finding in verdicts.findings],
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
         "coverage": _coverage(verdicts),
@@ -84,12 +90,12 @@ def _rest(verdicts: Verdicts) -> dict[str, Any]:
     }
 
 
-def _write_json(out: IO[bytes], verdicts: Verdicts) -> None:
+def _write_json(out: IO[bytes], verdicts: Verdicts, trials: Sequence[Trial]) -> None:
     """The document, host by host: clients make up hosts, so there may be very many."""
     out.write(b'{\n  "hosts": [')
     for number, one in enumerate(verdicts):
         out.write(b"," * bool(number) + b"\n    " + json.dumps(_host(one)).encode("ascii"))
-    rest = json.dumps(_rest(verdicts), indent=2).removeprefix("{\n")
+    rest = json.dumps(_rest(verdicts, trials), indent=2).removeprefix("{\n")
     out.write((b"\n  ]" if len(verdicts) else b"]") + b",\n" + rest.encode("ascii") + b"\n")
 
 
@@ -103,7 +109,7 @@ def _write_terminal(terminal: Terminal, verdicts: Verdicts) -> None:
     else:
         rows: list[list[Text | str]] = [
             [
-                Text(one.verdict, style=_STYLES[one.verdict]),
+                styled(one.verdict),
                 Text(safe(one.host), style="bold"),
                 _tally(one),
                 _codes(one),
@@ -121,6 +127,11 @@ def _write_terminal(terminal: Terminal, verdicts: Verdicts) -> None:
         console.print(Text("beside the hosts:", style="dim"))
         for finding in verdicts.findings:
             _print_finding(terminal, finding)
+
+
+def styled(verdict: Judgement) -> Text:
+    """A verdict in its colour."""
+    return Text(verdict, style=_STYLES[verdict])
 
 
 def _print_host(terminal: Terminal, one: Verdict) -> None:

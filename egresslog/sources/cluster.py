@@ -11,7 +11,6 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,6 +51,7 @@ class Cluster:
         configuration.connection_pool_maxsize = _STREAMS  # urllib3 warns where there are more than these
         self._pool = RESTClientObject(configuration).pool_manager
         self._credentials = threading.Lock()
+        self._closed = threading.Event()
 
     @classmethod
     def connect(cls, *, context: str | None = None, kubeconfig: str | None = None) -> Self:
@@ -88,6 +88,11 @@ class Cluster:
             raise ClusterError(name, _one_line(f"no credentials: {'; '.join(said)}"))
         return cls(made, name)
 
+    def close(self) -> None:
+        """Ends waiting, and closes what connections are idle; those in use close when they are done with."""
+        self._closed.set()
+        self._pool.clear()
+
     def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
         """One object, or one page of a list. Tries again where that may help.
 
@@ -101,7 +106,8 @@ class Cluster:
             except ClusterError as error:
                 if attempt == _TRIES - 1 or error.status not in (None, *AGAIN):
                     raise
-                time.sleep(error.retry_after or pause(attempt))
+                if self._closed.wait(error.retry_after or pause(attempt)):
+                    raise
         raise AssertionError
 
     def items(self, path: str, query: Query | None = None) -> tuple[list[dict[str, Any]], str]:
@@ -138,18 +144,18 @@ class Cluster:
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
-                "GET", url, headers=self._headers(), preload_content=False, retries=False, redirect=False,
+                "GET", url, headers=self.headers(), preload_content=False, retries=False, redirect=False,
                 timeout=urllib3.Timeout(connect=_CONNECT, read=silence),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(f"{self.name} ({self.configuration.host})", _unreachable(error)) from None
+            raise ClusterError(f"{self.name} ({self.configuration.host})", unreachable(error)) from None
         if response.status == 200:  # noqa: PLR2004
             return response
         body = b""
         with suppress(urllib3.exceptions.HTTPError, OSError):
             body = response.read(_WORDS * 4)
         response.close()
-        raise _refused(self.name, response.status, body, response.headers.get("Retry-After"))
+        raise refused(self.name, response.status, body, response.headers.get("Retry-After"))
 
     def body(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         """The pieces of an answer's body as they come.
@@ -193,7 +199,7 @@ class Cluster:
                     raise ClusterError(self.name, _one_line(str(status.get("message"))), status.get("code"))
                 yield str(event.get("type")), event.get("object") or {}
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """Who asks. The client renews tokens here, which may run an exec plugin: one thread at a time."""
         from egresslog import __version__  # noqa: PLC0415
 
@@ -243,7 +249,7 @@ def _object(body: bytes, where: str) -> dict[str, Any]:
     return found
 
 
-def _refused(name: str, status: int, body: bytes, retry_after: str | None) -> ClusterError:
+def refused(name: str, status: int, body: bytes, retry_after: str | None) -> ClusterError:
     """The error of an answer: a Status object's message, or the text that a proxy put there."""
     try:
         found = json.loads(body)
@@ -256,7 +262,7 @@ def _refused(name: str, status: int, body: bytes, retry_after: str | None) -> Cl
     return ClusterError(name, f"{_one_line(message)} (HTTP {status})", status, wait)
 
 
-def _unreachable(error: BaseException) -> str:
+def unreachable(error: BaseException) -> str:
     """What went wrong below HTTP, without urllib3's objects in it."""
     text = str(getattr(error, "reason", None) or error)
     text = (

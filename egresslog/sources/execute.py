@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster import Cluster, _refused, _unreachable
+from egresslog.sources.cluster import Cluster, refused, unreachable
 from egresslog.sources.pods import Container
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Executed:
             said = one_line(self.stderr[:_WORDS] + b" " + self.stdout[:_WORDS])
         name = re.escape(self.command[0])
         wanting = "not found|no such file|cannot find the file"
-        return bool(re.search(rf"\b{name}\b.{{0,300}}?({wanting})", said, re.IGNORECASE))
+        return bool(re.search(rf"(?<!\w){name}(?!\w).{{0,300}}?({wanting})", said, re.IGNORECASE))
 
 
 def execute(cluster: Cluster, container: Container, command: Sequence[str], *, timeout: float = 30) -> Executed:
@@ -104,7 +104,7 @@ def _connected(cluster: Cluster, container: Container, path: str, timeout: float
     from websocket import WebSocket, WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
 
     scheme, _, rest = cluster.configuration.host.partition("://")
-    headers = cluster._headers()  # noqa: SLF001
+    headers = cluster.headers()
     proxy = _proxy(cluster)
     try:
         connection = WebSocket(sslopt=_trust(cluster.configuration), skip_utf8_validation=True)
@@ -114,14 +114,14 @@ def _connected(cluster: Cluster, container: Container, path: str, timeout: float
         )  # fmt: skip
     except WebSocketBadStatusException as error:
         answer, told = error.resp_body or b"", error.resp_headers or {}
-        refused = _refused(container.origin, error.status_code, answer, told.get("retry-after"))
+        refusal = refused(container.origin, error.status_code, answer, told.get("retry-after"))
         if not answer.lstrip().startswith(b"{"):
-            reason = f"{refused.reason}; what answered is no API server: does a proxy stop WebSockets?"
-            refused = ClusterError(refused.origin, reason, refused.status)
-        raise refused from None
+            reason = f"{refusal.reason}; what answered is no API server: does a proxy stop WebSockets?"
+            refusal = ClusterError(refusal.origin, reason, refusal.status)
+        raise refusal from None
     except (WebSocketException, OSError, ValueError, CookieError) as error:
         name = f"{cluster.name} ({cluster.configuration.host})"
-        raise ClusterError(name, one_line(_unreachable(error))) from None
+        raise ClusterError(name, one_line(unreachable(error))) from None
     try:
         yield connection
     finally:

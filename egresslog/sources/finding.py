@@ -48,6 +48,15 @@ def find(cluster: Cluster, targets: Iterable[Target]) -> Containers:
     return made
 
 
+def pods_of(cluster: Cluster, target: Target) -> list[Pod]:
+    """The pods of a target as the API gives them.
+
+    Raises:
+        ClusterError: they cannot be asked for.
+    """
+    return _list(cluster, target)[0]
+
+
 def watch(
     cluster: Cluster,
     target: Target,

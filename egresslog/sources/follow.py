@@ -61,6 +61,7 @@ class Follower:
         for stream in list(self._streams.values()):
             stream.close()
         self.spool.close()
+        self._cluster.close()
 
     @property
     def coverage(self) -> list[Coverage]:
