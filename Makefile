@@ -24,8 +24,9 @@ test: .venv/.dev  ## install with all that development needs; check style and ty
 docs: .venv/.dev  ## write the output of commands into README.md
 	$(BIN)/cog -r README.md
 
-bench: .venv/.dev  ## lines per second and memory, against a plain regular expression
+bench: .venv/.dev  ## lines per second and memory, against a plain regular expression and kubectl logs -f
 	$(BIN)/python -m tests.benchmark
+	$(BIN)/python -m tests.benchmark_live
 
 notebook: .venv/.notebook  ## install with JupyterLab, and open it in notebooks/
 	cd notebooks && ../$(BIN)/jupyter lab

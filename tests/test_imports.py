@@ -30,7 +30,7 @@ MAY = {
     "exits": {"errors", "show"},
     "cli": {"cli_tail", "cli_verify", "errors", "exits", "inputs", "options", "records", "report", "show"},
     "cli_tail": {"exits", "inputs", "options", "show", "sources"},
-    "cli_verify": {"errors", "exits", "inputs", "log", "looks", "options", "show", "verdicts"},
+    "cli_verify": {"errors", "exits", "inputs", "live", "log", "looks", "options", "show", "verdicts"},
     "looks": {"errors", "exits", "inputs", "live", "log", "report", "show", "verdicts"},
     "__init__": {"errors"},
     "__main__": {"cli"},

@@ -41,6 +41,9 @@ class Lines(Protocol):
     def errors(self) -> list[SourceError]:
         """What could not be read until now."""
 
+    def notes(self) -> list[str]:
+        """What else there is to say in the end."""
+
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
         """Lines and notices; None after ``timeout`` seconds without."""
 
@@ -115,6 +118,7 @@ class Following:
         """Ends the reading; what was read and not taken is dropped."""
         self._lines.close()
         self.reading.coverage = self._lines.coverage
+        self.reading.notes += tuple(self._lines.notes())
         self.reading.complete = True
 
 
@@ -186,6 +190,10 @@ class _Files:
         self._paths, self._tail = paths, tail
         self._stop = Event()
         self.errors: list[SourceError] = []
+
+    def notes(self) -> list[str]:
+        """Nothing: what is not taken is not read."""
+        return []
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
         """As ``Lines``; files are looked at often enough without a ``timeout``."""

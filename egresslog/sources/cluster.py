@@ -117,21 +117,20 @@ class Cluster:
             ClusterError: as ``get``.
         """
         found: list[dict[str, Any]] = []
-        version, more = "", ""
+        more = ""
         while True:
             asked = {**(query or {}), "limit": _PAGE} | ({"continue": more} if more else {})
             try:
                 page = self.get(path, asked)
             except ClusterError as error:
-                if more and error.status == EXPIRED:  # the list took too long: from the beginning
-                    found, more = [], ""
-                    continue
-                raise
+                if not more or error.status != EXPIRED:
+                    raise
+                found, page = [], self.get(path, query)  # the pages took too long: all at once, as kubectl does
             found += page.get("items") or []
             meta = page.get("metadata") or {}
-            version, more = str(meta.get("resourceVersion", "")), meta.get("continue") or ""
+            more = meta.get("continue") or ""
             if not more:
-                return found, version
+                return found, str(meta.get("resourceVersion", ""))
 
     def open(self, path: str, query: Query | None = None, *, silence: float = _ANSWER) -> urllib3.BaseHTTPResponse:
         """An answer whose body is read by the caller; ``silence``: seconds until a read gives up.

@@ -16,6 +16,7 @@ from egresslog.sources.spool import Spool
 from egresslog.sources.stream import SILENCE, Stream
 
 STREAMS = 50  # at a time: each holds a watch of the node's kernel (inotify), of which there are 128 and less
+_MIB = 1024 * 1024
 _GATHERED = 1024 * 1024  # bytes of one stream that are worth to be parsed at once
 
 
@@ -49,6 +50,7 @@ class Follower:
         self._refused: dict[tuple[str, str], tuple[Container, bool]] = {}
         self._told: set[tuple[str, str]] = set()
         self._numbers: dict[str, int] = {}  # of each origin's next line
+        self._taken = 0  # lines
 
     def start(self) -> None:
         """Begins to look for containers and to read."""
@@ -74,6 +76,17 @@ class Follower:
                 for container, _ in self._refused.values()
             ]
         return sorted(read + unread, key=lambda covered: covered.origin)
+
+    def notes(self) -> list[str]:
+        """What became of lines that were not taken at once."""
+        made = []
+        if most := self.spool.most_on_disk:
+            made.append(
+                f"up to {most / _MIB:,.1f} MiB of lines waited on disk, since they came faster than they were used"
+            )
+        if left := self._read - self._taken:
+            made.append(f"{left:,} lines were read and not used any more")
+        return made
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
         """Lines and notices as they came; None when nothing came for ``timeout`` seconds.
@@ -106,7 +119,9 @@ class Follower:
                 except (Empty, EOFError):
                     break
             for chunks in waiting.values():
-                yield chunks[0]._replace(data=b"".join(chunk.data for chunk in chunks))
+                data = b"".join(chunk.data for chunk in chunks)
+                self._taken += data.count(b"\n")
+                yield chunks[0]._replace(data=data)
             if notice:
                 yield notice
 
@@ -121,6 +136,10 @@ class Follower:
     def tell(self, notice: Notice) -> None:
         """Passes a notice on, behind the lines before it."""
         self.spool.put(notice)
+
+    @property
+    def _read(self) -> int:
+        return sum(number - 1 for number in self._numbers.values())
 
     def _found(self, container: Container, new: bool) -> None:
         """Begins to follow a container that has started and is not followed yet."""
