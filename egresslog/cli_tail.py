@@ -71,6 +71,7 @@ def tail(
             namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
         )
         following = follow_log(files, format, place=place, tail=None if tail < 0 else tail, where=where)
+        show.write_beginning(color, following.tail)
         with out.opened(None) as stream, until_closed():
             writer = show.writer(stream, form, following.columns, output_colour(None, color), raw=raw)
             try:

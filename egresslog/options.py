@@ -29,10 +29,17 @@ def complete_verdict(incomplete: str) -> list[str]:
     return [verdict for verdict in Judgement if verdict.startswith(incomplete.upper())]
 
 
+def complete_context(incomplete: str) -> list[str]:
+    """Contexts of the kubeconfig."""
+    from egresslog.sources.cluster import contexts  # noqa: PLC0415
+
+    return [name for name in contexts() if name.startswith(incomplete)]
+
+
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILES]...",
+        metavar="FILES",
         help="Files, directories, globs, - for standard input; deploy/NAME or pod/NAME of the cluster. Without: "
         "the gateway's pods in the cluster.",
         show_default=False,
@@ -41,7 +48,7 @@ Files = Annotated[
 Followed = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILES]...",
+        metavar="FILES",
         help="Files, - for standard input; deploy/NAME or pod/NAME of the cluster. Without: the gateway's pods in the "
         "cluster.",
         show_default=False,
@@ -50,7 +57,7 @@ Followed = Annotated[
 Hosts = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[HOST]...",
+        metavar="HOST",
         help="Names, wildcards such as '*.wikipedia.org', IPs or CIDRs. Without: every outside host in the logs.",
         show_default=False,
     ),
@@ -157,52 +164,43 @@ Columns = Annotated[
         autocompletion=complete_columns,
     ),
 ]
-_CLUSTER = "From a cluster"
 Namespace = Annotated[
     list[str] | None,
     typer.Option(
-        "--namespace", "-n", metavar="NS", help="Of the gateway. Repeat for more. Default: istio-system.",
-        rich_help_panel=_CLUSTER,
+        "--namespace", "-n", metavar="NS", help="Of the gateway. Repeat for more. Default: istio-system."
     ),
 ]  # fmt: skip
-AllNamespaces = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="Look everywhere.", rich_help_panel=_CLUSTER)
-]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look everywhere.")]
 Selector = Annotated[
     str | None,
     typer.Option(
-        "--selector", "-l", metavar="QUERY", help="The pods' labels. Default: istio=egressgateway.",
-        rich_help_panel=_CLUSTER,
+        "--selector", "-l", metavar="QUERY", help="The pods' labels. Default: istio=egressgateway."
     ),
 ]  # fmt: skip
 GatewayName = Annotated[
     str | None,
     typer.Option(
-        "--gateway-name", metavar="NAME", help="A Gateway of the Gateway API.", rich_help_panel=_CLUSTER
+        "--gateway-name", metavar="NAME", help="A Gateway of the Gateway API."
     ),
 ]  # fmt: skip
 Container = Annotated[
     str | None,
     typer.Option(
-        "--container", "-c", metavar="NAME", help="Default: istio-proxy, else egressgateway, else the only one.",
-        rich_help_panel=_CLUSTER,
+        "--container", "-c", metavar="NAME", help="Default: istio-proxy, else egressgateway, else the only one."
     ),
 ]  # fmt: skip
 Context = Annotated[
     str | None,
-    typer.Option("--context", metavar="NAME", help="The kubeconfig's context.", rich_help_panel=_CLUSTER),
+    typer.Option("--context", metavar="NAME", help="The kubeconfig's context.", autocompletion=complete_context),
 ]
 Kubeconfig = Annotated[
     str | None,
-    typer.Option(
-        "--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config.", rich_help_panel=_CLUSTER
-    ),
+    typer.Option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, ~/.kube/config."),
 ]
 MaxLogRequests = Annotated[
     int | None,
     typer.Option(
-        "--max-log-requests", metavar="N", min=1, help="Logs at a time. Default: 5, or 50 to follow.",
-        rich_help_panel=_CLUSTER,
+        "--max-log-requests", metavar="N", min=1, help="Logs at a time. Default: 5, or 50 to follow."
     ),
 ]  # fmt: skip
 Tail = Annotated[
@@ -213,32 +211,27 @@ Raw = Annotated[bool, typer.Option("--raw", help="The lines as the proxy wrote t
 From = Annotated[
     list[str] | None,
     typer.Option(
-        "--from", metavar="NS/WORKLOAD", help="Read the sidecars of this workload, too. Repeat for more.",
-        rich_help_panel=_CLUSTER,
+        "--from", metavar="NS/WORKLOAD", help="Read the sidecars of this workload, too. Repeat for more."
     ),
 ]  # fmt: skip
-FromAll = Annotated[
-    bool, typer.Option("--from-all", help="Read every sidecar of the cluster.", rich_help_panel=_CLUSTER)
-]
+FromAll = Annotated[bool, typer.Option("--from-all", help="Read every sidecar of the cluster.")]
 Probe = Annotated[
     str | None,
     typer.Option(
         "--probe", metavar="[URL]",
         help="Send one request from the workload of --from (curl or wget in its container) and tell what became of it. "
-        "Without URL: http://HOST/.", rich_help_panel=_CLUSTER,
+        "Without URL: http://HOST/."
     ),
 ]  # fmt: skip
-Watch = Annotated[
-    bool, typer.Option("--watch", help="Look again and again, and tell what changes.", rich_help_panel=_CLUSTER)
-]
+Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, and tell what changes.")]
 Every = Annotated[
     str,
-    typer.Option("--every", metavar="DURATION", help="How often --watch looks.", rich_help_panel=_CLUSTER),
+    typer.Option("--every", metavar="DURATION", help="How often --watch looks."),
 ]
 Name = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help="A format's name or TOML file.",
         autocompletion=complete_format,
         show_default=False,

@@ -25,7 +25,7 @@ MAY = {
     "verdicts": {"errors", "frames", "log", "reading", "records", "report", "sources", "store", "verification"},
     "live": {"errors", "log", "mesh", "reading", "records", "report", "sources", "verdicts"},
     "show": {"errors", "live", "log", "reading", "records", "report", "sources", "verdicts", "verification"},
-    "options": {"records", "verification"},
+    "options": {"records", "sources", "verification"},
     "inputs": {"errors", "live", "log", "report", "show"},
     "exits": {"errors", "show"},
     "cli": {"cli_tail", "cli_verify", "errors", "exits", "inputs", "options", "records", "report", "show"},

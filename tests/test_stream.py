@@ -300,6 +300,56 @@ def test_a_pod_of_the_same_name_is_another(server: Server, cluster: Cluster) -> 
         assert len({covered.container.uid for covered in given.follower.coverage}) == 2
 
 
+def test_a_pod_that_went_away_unread_is_a_gap(server: Server, cluster: Cluster) -> None:
+    """It wrote and was deleted while nobody was connected: from the last line read until now."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.stop()
+        write(cluster, 21, 40, T0 + SECOND)
+        cluster.pod("istio-system", GATEWAY).delete()
+        before = time.time_ns()
+        server.start()
+        given.until(lambda: given.told("ended"))
+        (gap,) = given.follower.coverage[0].gaps
+        assert gap.start == T0 + 19 * SECOND // 100
+        assert gap.stop is not None
+        assert before <= gap.stop <= time.time_ns()
+
+
+def test_previous_is_read_through_breaks(server: Server, cluster: Cluster) -> None:
+    """The log before a restart comes whole, however often its stream breaks."""
+    write(cluster, 1, 100, T0)
+    cluster.pod("istio-system", GATEWAY).restart()
+    write(cluster, 101, 110, T0 + 9 * SECOND)
+    server.faults += [Fault("reset", after_lines=30), Fault("status", code=503), Fault("cut", after_bytes=700)]
+    with following(server) as given:
+        given.until(lambda: given.count() == 110)
+        assert given.lines() == numbered(1, 110)
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_a_server_in_trouble_is_waited_for(server: Server, cluster: Cluster) -> None:
+    """503 for the log and for the pod, and a token that is refused for a moment: the stream goes on."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        server.faults += [
+            Fault("status", on="log", code=401, reason="Unauthorized", message="Unauthorized", times=2),
+            Fault(
+                "status", on="get", code=503, reason="ServiceUnavailable", message="apiserver shutting down", times=5
+            ),
+            Fault("reset"),
+        ]
+        write(cluster, 21, 40, T0 + SECOND)
+        given.until(lambda: given.count() == 40)
+        server.wait(lambda: all(fault.happened == fault.times for fault in server.faults))
+        write(cluster, 41, 50, T0 + 2 * SECOND)
+        given.until(lambda: given.count() == 50)
+        assert given.lines() == numbered(1, 50)
+        assert given.follower.coverage[0].whole
+
+
 def test_the_server_is_away_for_some_time(server: Server, cluster: Cluster) -> None:
     """Nothing is lost while the file is kept; a pod that came meanwhile is found."""
     write(cluster, 1, 20, T0)

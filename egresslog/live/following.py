@@ -24,6 +24,7 @@ from egresslog.report.spans import moment
 from egresslog.sources.cluster import Cluster
 from egresslog.sources.coverage import Coverage, Notice
 from egresslog.sources.follow import STREAMS, Follower
+from egresslog.sources.paths import STDIN
 from egresslog.sources.pods import gateway_targets
 from egresslog.sources.tailing import follow as follow_files
 
@@ -32,6 +33,8 @@ _REJECTS_HELD = 3
 
 class Lines(Protocol):
     """Where the lines come from."""
+
+    tail: int | None
 
     @property
     def coverage(self) -> Sequence[Coverage]:
@@ -68,6 +71,8 @@ class Following:
         self.schema = Parser(self._formats).schema
         self.reading = Reading(errors=lines.errors)
         self.rejects: deque[Reject] = deque(maxlen=_REJECTS_HELD)
+        #: How many lines of each log it begins with; None: with all there are, or with those of a time.
+        self.tail = lines.tail
 
     @property
     def coverage(self) -> Sequence[Coverage]:
@@ -187,7 +192,8 @@ class _Files:
     coverage: Sequence[Coverage] = ()
 
     def __init__(self, paths: Sequence[str], tail: int | None) -> None:
-        self._paths, self._tail = paths, tail
+        self._paths = paths
+        self.tail = None if set(paths) == {STDIN} else tail
         self._stop = Event()
         self.errors: list[SourceError] = []
 
@@ -198,7 +204,7 @@ class _Files:
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
         """As ``Lines``; files are looked at often enough without a ``timeout``."""
         del timeout
-        for item in follow_files(self._paths, lines=self._tail, stop=self._stop):
+        for item in follow_files(self._paths, lines=self.tail, stop=self._stop):
             if isinstance(item, SourceError):
                 self.errors.append(item)
                 yield Notice("error", item.origin, item.reason)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from egresslog.show.records import Json
 from egresslog.show.terminal import Aligned, Colour, Terminal, code_style, errors
-from egresslog.show.values import plain, safe
+from egresslog.show.values import plain, plural, safe
 from egresslog.sources.coverage import Notice
 from egresslog.sources.stamps import without
 
@@ -131,6 +131,13 @@ def _pod(origin: str, *, short: bool) -> str:
     parts = origin.split("/")
     name = parts[1] if len(parts) == 3 else parts[-1]  # noqa: PLR2004
     return name.rsplit("-", 1)[-1] if short and len(name) > _SHORT else name
+
+
+def write_beginning(colour: str, tail: int | None) -> None:
+    """Says on standard error where it begins: nobody should take a few lines for all."""
+    if tail is not None:
+        begin = f"with the last {plural(tail, 'line')} of each log" if tail else "with what comes now"
+        errors(colour).print(Text(f"beginning {begin} (--tail -1: all there are); Ctrl-C ends it", style="dim"))
 
 
 def write_notice(colour: str, notice: Notice) -> None:

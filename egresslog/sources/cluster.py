@@ -34,6 +34,8 @@ _STREAMS = 1_000  # connections kept
 #: HTTP statuses after which to try again; of what is not there; of a version or page that is too old.
 AGAIN = (429, 500, 502, 503, 504)
 GONE = 404
+#: What a follower waits out: no answer at all, a server in trouble, a token that will be renewed.
+PASSING = (None, 401, *AGAIN)
 EXPIRED = 410
 _BLOCK = 64 * 1024  # bytes
 _WORDS = 4_096  # characters of an answer that is no Status
@@ -211,6 +213,16 @@ class Cluster:
 
 class SilenceError(ClusterError):
     """The server has not said anything for some time."""
+
+
+def contexts() -> list[str]:
+    """Names of the contexts in the kubeconfigs that are used by default; none if they cannot be read."""
+    from kubernetes import config  # noqa: PLC0415
+
+    with _complaints(), suppress(Exception):
+        found, _ = config.list_kube_config_contexts(os.pathsep.join(map(str, _default_files())))  # type: ignore[no-untyped-call]
+        return [str(context["name"]) for context in found]
+    return []
 
 
 def pause(attempt: int, most: float = 30.0) -> float:

@@ -41,7 +41,8 @@ class Follower:
         """See ``Stream`` for ``since``, ``tail`` and ``silence``; ``streams``: how many at a time."""
         self.spool = spool or Spool()
         self._cluster, self._targets = cluster, targets
-        self._since, self._tail, self._most, self._silence = since, tail, streams, silence
+        self._since, self._most, self._silence = since, streams, silence
+        self.tail = tail
         self.errors: list[SourceError] = []
         self._stop = Event()
         self._lock = Lock()
@@ -161,7 +162,7 @@ class Follower:
         self.tell(notice)
 
     def _run(self, container: Container, new: bool) -> None:
-        tail = None if new else self._tail  # what comes later is read from its beginning
+        tail = None if new else self.tail  # what comes later is read from its beginning
         stream = Stream(
             self._cluster, container, self, follow=True, since=self._since, tail=tail,
             silence=self._silence, stop=self._stop,

@@ -13,10 +13,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from egresslog.errors import ClusterError, LineError
-from egresslog.sources.cluster import AGAIN, GONE, Cluster, Query, SilenceError, pause
+from egresslog.sources.cluster import AGAIN, GONE, PASSING, Cluster, Query, SilenceError, pause
 from egresslog.sources.coverage import Coverage, Notice, Sink, What
 from egresslog.sources.lag import Lag
-from egresslog.sources.pods import Container, choose
+from egresslog.sources.lookout import Lookout
+from egresslog.sources.pods import Container
 from egresslog.sources.pods import nanoseconds as time_of
 from egresslog.sources.stamps import Overlap, Recent, nanoseconds, separate, whole_lines, whole_second
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 SILENCE = 30.0  # seconds without a line until a stream is asked for anew: kubelets before 1.29 lose it at rotation
 _TRIES = 6  # of a log that is read to its end
+_UNREAD = "the log of the instance before cannot be read"
+_ROTATED = "the log was rotated before it could be read again"
+_BEHIND = "reading fell behind, and the log was rotated meanwhile; lines may be missing"
 _FULL = "read, and dropped: memory and disk for waiting lines are full"
-_SETTLE = 6  # looks at the pod: its status comes a second later than its log
 _BAD = 400
 _PLENTY = 256  # bytes that hold a stamp
 
@@ -73,6 +76,8 @@ class Stream:
         self._begin_anew()
         self._unfinished = b""  # the last line, if the body ended within it
         self._unsettled = False  # asked again, and nothing has shown yet whether lines are missing
+        self._whole = False  # the last body was read to a clean end
+        self._lookout = Lookout(cluster, self._stop, lambda reason: self._say(reason, "error"), patience=follow)
         self._wait = 0.0
         self._said = ""
         self._lag = Lag()
@@ -88,17 +93,22 @@ class Stream:
         """Reads until the end, or until told to stop. Errors are left in ``coverage``."""
         try:
             if self._tail is None and self.container.previous and self.container.previous != self.container.instance:
-                self._read(previous=True)
+                if self._read_previous() not in {_Ended.WHOLE, _Ended.NOT_YET}:
+                    self._missing(self._recent.last, _UNREAD, stop=time_of(self.container.started))
                 self._begin_anew()
             self._read_on()
         except (ClusterError, LineError) as error:
-            self.coverage.error = ClusterError(self.coverage.origin, error.reason, getattr(error, "status", None))
-            self._tell("error", error.reason)
+            self._fail(error.reason, getattr(error, "status", None))
+        except Exception as error:  # noqa: BLE001  (a mistake of ours must not look like a log that ends)
+            self._fail(f"internal error: {error!r}", None)
         if self._unsettled:
-            self._missing(self._recent.last, time.time_ns(), "the last line read did not come again")
-        elif self._follow and self._stop.is_set() and self.coverage.until:
-            self.coverage.until = time.time_ns()
+            self._missing(self._recent.last, "the last line read did not come again")
+        self._begin_anew()
         self._tell("ended", "")
+
+    def _fail(self, reason: str, status: int | None) -> None:
+        self.coverage.error = ClusterError(self.coverage.origin, reason, status)
+        self._tell("error", reason)
 
     def close(self) -> None:
         """Wakes ``run`` up after its ``stop`` is set; from any thread."""
@@ -112,13 +122,15 @@ class Stream:
         while not self._stop.is_set():
             before = self.coverage.lines
             ended = self._read()
-            now = self._look()
+            now = self._lookout.look(self.container)
             if self._stop.is_set():
                 return
-            if now is None or now.done:
+            if now is None or (now.done and ended in {_Ended.WHOLE, _Ended.OTHER}):
                 self._take_unfinished()
-                if ended in {_Ended.WHOLE, _Ended.OTHER} or now is None:
-                    return
+                if not self._whole:
+                    self._unsettled = False
+                    self._missing(self._recent.last, "the pod went away before its log was read to the end")
+                return
             if now and self.container.instance and now.instance != self.container.instance:
                 self._restarted(now)
                 attempt = 0
@@ -154,19 +166,17 @@ class Stream:
             if error.status == _BAD and (previous or "waiting to start" in error.reason):
                 self._say(error.reason, "waiting")  # or the runtime has thrown the instance before away
                 return _Ended.NOT_YET
-            if error.status == GONE:  # the pod's status tells more
-                return _Ended.WHOLE
-            if error.status not in (None, *AGAIN):
+            if error.status not in (GONE, *(PASSING if self._follow else (None, *AGAIN))):
                 raise
             self._wait, self._said = error.retry_after or 0.0, error.reason
-            return _Ended.BROKEN
+            return _Ended.BROKEN  # what is gone, the pod tells
 
     def _take_body(self, query: Query, asked: int) -> _Ended:
         overlap = self._recent.overlap()
         response = self._cluster.open(f"{self.container.path}/log", query, silence=self._silence)
         self._response = response
         self._unsettled = not overlap.found
-        self._unfinished = b""
+        self._unfinished, self._whole = b"", False
         for lines in whole_lines(self._cluster.body(response)):
             if not lines.endswith(b"\n"):
                 self._unfinished = lines
@@ -174,7 +184,8 @@ class Stream:
                 return _Ended.OTHER
             if self._stop.is_set():
                 break
-        self.coverage.until = asked
+        self._whole = True
+        self.coverage.until = time.time_ns() if self._stop.is_set() and not self._unsettled else asked
         return _Ended.WHOLE
 
     def _take(self, lines: bytes, overlap: Overlap) -> bool:
@@ -186,11 +197,9 @@ class Stream:
         if not overlap.over:
             lines, newer = overlap.feed(lines)
             if newer and not overlap.found:
-                if not self._is_same_instance():
+                if not self._lookout.is_same(self.container):
                     return False
-                self._missing(
-                    self._recent.last, nanoseconds(newer), "the log was rotated before it could be read again"
-                )
+                self._missing(self._recent.last, _ROTATED, stop=nanoseconds(newer))
                 overlap.found = True
             self._unsettled = not overlap.found
         if lines:
@@ -206,13 +215,13 @@ class Stream:
         if self._jump:
             start, why = self._jump
             self._jump = None
-            self._missing(start, stamp, why)
+            self._missing(start, why, stop=stamp)
         self._recent.add(lines)
         covered.last = self._recent.last
         if self._sink.lines(covered.origin, lines):
             covered.lines += lines.count(b"\n")
         else:
-            self._missing(stamp, covered.last, _FULL)
+            self._missing(stamp, _FULL, stop=covered.last)
         if self._follow and stamp is not None:
             self._look_behind(stamp)
 
@@ -231,47 +240,25 @@ class Stream:
         if times > 1:  # the cluster keeps one instance's log
             self._jump = self._recent.last, f"{times} restarts; the logs between are gone"
             self._begin_anew()
-        gaps = len(self.coverage.gaps)
-        ended = self._read(previous=True)
-        if self._jump or self._unsettled or ended != _Ended.WHOLE:
-            start, why = self._jump or (self._recent.last, "the log of the instance before cannot be read")
-            if gaps == len(self.coverage.gaps):
-                self._missing(start, time_of(now.started), why)
+        gaps, whole = len(self.coverage.gaps), self._whole
+        ended = self._read_previous()
+        unread = self._unsettled or (ended != _Ended.WHOLE and not whole)
+        if (self._jump or unread) and gaps == len(self.coverage.gaps):
+            self._missing(*(self._jump or (self._recent.last, _UNREAD)), stop=time_of(now.started))
         self._jump, self._unsettled = None, False
         self._begin_anew()
+
+    def _read_previous(self) -> _Ended:
+        """The log of the instance before, to its end."""
+        for attempt in range(_TRIES):
+            ended = self._read(previous=True)
+            if ended not in {_Ended.BROKEN, _Ended.SILENT} or self._stop.wait(self._wait or pause(attempt)):
+                break
+        return ended
 
     def _begin_anew(self) -> None:
         self._recent = Recent()
         self._recent.begin = self._since
-
-    def _look(self) -> Container | None:
-        """The container as it is now; None if it is gone, or another pod has its name."""
-        while True:
-            try:
-                found = choose(self._cluster.get(self.container.path), self.container.name)
-            except ClusterError as error:
-                if error.status == GONE:
-                    return None
-                if error.status is not None or not self._follow:
-                    raise
-                self._say(error.reason, "error")  # the server is away; it may come back
-                if self._stop.wait(pause(4)):
-                    return self.container
-                continue
-            return None if isinstance(found, str) or found.uid != self.container.uid else found
-
-    def _is_same_instance(self) -> bool:
-        """Whether a body without the line read last is from the same instance, whose log was rotated then.
-
-        The kubelet gives out a new instance's log before the API server knows of it.
-        """
-        for attempt in range(_SETTLE):
-            now = self._look()
-            if now is None or now.instance != self.container.instance:
-                return False
-            if self._stop.wait(pause(min(attempt, 1))):
-                break
-        return True
 
     def _look_behind(self, stamp: int) -> None:
         """Notices that reading fell behind, as in a suspended process, and that the log was rotated meanwhile."""
@@ -280,10 +267,11 @@ class Stream:
         query: Query = {"container": self.container.name, "timestamps": "true", "limitBytes": _PLENTY}
         first = nanoseconds(b"".join(self._cluster.body(self._cluster.open(f"{self.container.path}/log", query))))
         if first is not None and first > stamp:
-            self._missing(stamp, first, "reading fell behind, and the log was rotated meanwhile; lines may be missing")
+            self._missing(stamp, _BEHIND, stop=first)
 
-    def _missing(self, start: int | None, stop: int | None, why: str) -> None:
-        if self.coverage.add_gap(start, stop, why):
+    def _missing(self, start: int | None, why: str, *, stop: int | None = None) -> None:
+        """A gap; without ``stop`` until now."""
+        if self.coverage.add_gap(start, time.time_ns() if stop is None else stop, why):
             self._tell("gap", why)
 
     def _say(self, reason: str, what: What) -> None:
