@@ -6,7 +6,7 @@ EgresslogError
 ├── LineError        one line does not fit a format                               (also a ValueError)
 ├── SourceError      a file, standard input or log cannot be read                 (also an OSError)
 │   └── ClusterError the cluster cannot be reached, or says no
-├── StoreError       the temporary database failed, as with a full disk           (also an OSError)
+├── StoreError       the temporary database or file failed, as with a full disk   (also an OSError)
 └── UsageError       an option or argument makes no sense                         (also a ValueError)
 """
 
@@ -81,7 +81,7 @@ class ClusterError(SourceError):
 
 
 class StoreError(EgresslogError, OSError):
-    """The temporary database that holds records for a report or verdict failed."""
+    """The temporary database of a report or verdict, or the file where lines wait, failed."""
 
 
 class UsageError(EgresslogError, ValueError):

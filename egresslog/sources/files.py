@@ -34,14 +34,14 @@ def _arrow(codec: str) -> Opener:
 
 
 # How a file begins -> how to read it.
-_COMPRESSED: dict[bytes, Opener] = {
+COMPRESSED: dict[bytes, Opener] = {
     b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
     b"\x28\xb5\x2f\xfd": _arrow("zstd"),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
     b"\x04\x22\x4d\x18": _arrow("lz4"),
 }
-_NOT_LOGS = {
+NOT_LOGS = {
     b"PK\x03\x04": "is a zip archive: unpack it first",
     b"7z\xbc\xaf": "is a 7z archive: unpack it first",
     b"PAR1": "is a Parquet file, not a log",
@@ -50,7 +50,7 @@ _NOT_LOGS = {
 }
 _TAR_MARK = slice(257, 262)
 # Windows PowerShell writes `kubectl logs > file` as UTF-16.
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Iterator[Chunk]:
@@ -91,10 +91,10 @@ class _Counted(io.RawIOBase):
 def _read(raw: IO[bytes], origin: str, progress: Callable[[int], None] | None) -> Iterator[Chunk]:
     buffered = io.BufferedReader(_Counted(raw, progress), BLOCK)
     start = buffered.peek(_PEEK)[:_PEEK]
-    for mark, what in _NOT_LOGS.items():
+    for mark, what in NOT_LOGS.items():
         if start.startswith(mark):
             raise SourceError(origin, what)
-    opener = next((opener for mark, opener in _COMPRESSED.items() if start.startswith(mark)), None)
+    opener = next((opener for mark, opener in COMPRESSED.items() if start.startswith(mark)), None)
     yield from _lines(opener(buffered).read1 if opener else buffered.read1, origin, packed=opener is not None)
 
 
@@ -115,7 +115,7 @@ def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterat
             break
         if not begun:
             begun = True
-            decode, block = _begin(block, origin)
+            decode, block = begin(block, origin)
         yield from cutter.feed(decode(block) if decode else block)
     yield from cutter.finish("the file breaks off in this line," if problem else "")
     if problem:
@@ -179,11 +179,11 @@ class Cutter:
         self._tail, self._size = [], 0
 
 
-def _begin(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, bytes]:
+def begin(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, bytes]:
     """How to decode a text that begins with ``block``, and the block without its byte order mark."""
     if block[_TAR_MARK] == b"ustar":
         raise SourceError(origin, "is a tar archive: unpack it first")
-    for mark, name in _UTF16.items():
+    for mark, name in UTF16.items():
         if block.startswith(mark):
             return _recoder(name), block.removeprefix(mark)
     return None, block.removeprefix(codecs.BOM_UTF8)

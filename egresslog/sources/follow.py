@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import Empty
 from threading import Event, Lock, Thread
 
-from egresslog.errors import ClusterError, SourceError
+from egresslog.errors import ClusterError, SourceError, StoreError
 from egresslog.records.lines import Chunk
 from egresslog.sources.cluster import Cluster
 from egresslog.sources.coverage import Coverage, Notice
@@ -96,35 +96,33 @@ class Follower:
 
         What waits of one stream is given out as one: parsing a hundred lines takes little more than parsing one.
         """
-        while True:
-            try:
-                item = self.spool.get(timeout)
-            except Empty:
-                yield None
-                continue
-            except EOFError:
-                return
-            waiting: dict[str, list[Chunk]] = {}
-            notice: Notice | None = None
-            size = 0
+        try:
             while True:
-                if isinstance(item, Notice):
-                    notice = item
-                    break
-                waiting.setdefault(item.origin, []).append(item)
-                size += len(item.data)
-                if size >= _GATHERED:
-                    break
-                try:
-                    item = self.spool.get(0)
-                except (Empty, EOFError):
-                    break
-            for chunks in waiting.values():
-                data = b"".join(chunk.data for chunk in chunks)
-                self._taken += data.count(b"\n")
-                yield chunks[0]._replace(data=data)
-            if notice:
-                yield notice
+                item = self._next(timeout)
+                waiting: dict[str, list[Chunk]] = {}
+                size = 0
+                while isinstance(item, Chunk):
+                    waiting.setdefault(item.origin, []).append(item)
+                    size += len(item.data)
+                    item = self._next(0) if size < _GATHERED and not self.spool.closed else None
+                for chunks in waiting.values():
+                    data = b"".join(chunk.data for chunk in chunks)
+                    self._taken += data.count(b"\n")
+                    yield chunks[0]._replace(data=data)
+                if item or not waiting:
+                    yield item
+        except EOFError:
+            return
+
+    def _next(self, timeout: float | None) -> Chunk | Notice | None:
+        """What waits first; None if nothing comes in time."""
+        try:
+            return self.spool.get(timeout)
+        except Empty:
+            return None
+        except StoreError as error:  # what comes after can still be read
+            self.errors.append(SourceError("lines that waited on disk", str(error)))
+            return Notice("error", "lines that waited on disk", str(error))
 
     def lines(self, origin: str, data: bytes) -> bool:
         """Takes the lines of a stream; False if there is no room for them."""

@@ -15,7 +15,7 @@ from typing import IO
 
 from egresslog.errors import SourceError
 from egresslog.records.lines import Chunk
-from egresslog.sources.files import _COMPRESSED, _NOT_LOGS, _UTF16, BLOCK, Cutter, _begin
+from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, Cutter, begin
 from egresslog.sources.paths import STDIN, why
 
 _PEEK = 512
@@ -94,12 +94,12 @@ class _Text:
 
     def begin(self, start: bytes) -> bytes:
         """Learns from its beginning how to read a text; gives it back without its byte order mark."""
-        for mark, what in _NOT_LOGS.items():
+        for mark, what in NOT_LOGS.items():
             if start.startswith(mark):
                 raise SourceError(self._path, what)
-        if start.startswith(tuple(_COMPRESSED)):
+        if start.startswith(tuple(COMPRESSED)):
             raise SourceError(self._path, "is compressed, and cannot be followed")
-        self._decode, start = _begin(start, self._path)
+        self._decode, start = begin(start, self._path)
         self._begun = True
         return start
 
@@ -195,7 +195,7 @@ class _File(_Source):
     def _skip(self, lines: int) -> None:
         """Goes to where the last whole lines begin."""
         start = self._file.read(_PEEK)
-        newline = next(("\n".encode(name) for mark, name in _UTF16.items() if start.startswith(mark)), b"\n")
+        newline = next(("\n".encode(name) for mark, name in UTF16.items() if start.startswith(mark)), b"\n")
         self._position = _last(self._file, lines, newline)
         self._file.seek(self._position)
         if self._position:  # else the first block tells
