@@ -30,7 +30,7 @@ from egresslog.options import (
 
 def tail(
     files: Followed = None,
-    tail: Tail = 10,
+    tail: Tail = None,
     raw: Raw = False,
     format: FormatOption = None,  # noqa: A002
     output: Output = None,
@@ -70,7 +70,7 @@ def tail(
         place = Place(
             namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
         )
-        following = follow_log(files, format, place=place, tail=None if tail < 0 else tail, where=where)
+        following = follow_log(files, format, place=place, tail=tail, where=where)
         show.write_beginning(color, following.tail)
         with out.opened(None) as stream, until_closed():
             writer = show.writer(stream, form, following.columns, output_colour(None, color), raw=raw)
@@ -86,6 +86,6 @@ def tail(
                 following.close()
                 writer.close()
         notes.write_notes(color, following, rejects_path=None, with_heading=True)
-        return exit_code(following.reading.whole or None)
+        return exit_code((following.reading.whole and bool(following.reading.sources)) or None)
 
     run(work, color)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from egresslog.log import Log
     from egresslog.show.terminal import Colour
 
+_LAST = 10  # lines of each log, as kubectl and tail have it
 _TARGET = re.compile(
     r"(po|pods?|deploy|deployments?(\.apps)?|rs|replicasets?|sts|statefulsets?|ds|daemonsets?|jobs?)/[^/]+"
 )
@@ -192,7 +193,7 @@ def follow_log(
     tail: int | None,
     where: Mapping[str, object],
 ) -> Following:
-    """What ``tail`` follows: files or a pipe, else the cluster's gateway.
+    """What ``tail`` follows: files or a pipe, else the cluster's gateway. ``tail``: None for what is usual.
 
     Raises:
         UsageError, ClusterError: as ``open_log``.
@@ -203,11 +204,10 @@ def follow_log(
 
     chosen = Filter.parse(**where)  # type: ignore[arg-type]
     targets, paths = split(names or ())
+    since = str(where["since"]) if where["since"] else None
+    tail = (None if since else _LAST) if tail is None else None if tail < 0 else tail
     if not paths:
-        since = str(where["since"]) if where["since"] else None
-        return follow(
-            *targets, **place.options(), since=since, tail=None if since else tail, format=format, where=chosen
-        )
+        return follow(*targets, **place.options(), since=since, tail=tail, format=format, where=chosen)
     if place.said:
         raise UsageError(f"{place.said} is about a cluster, and files are named: leave one of them out")
     return follow_paths(paths, tail=tail, format=format, where=chosen)

@@ -31,7 +31,7 @@ def complete_verdict(incomplete: str) -> list[str]:
 
 def complete_context(incomplete: str) -> list[str]:
     """Contexts of the kubeconfig."""
-    from egresslog.sources.cluster import contexts  # noqa: PLC0415
+    from egresslog.sources.kubeconfig import contexts  # noqa: PLC0415
 
     return [name for name in contexts() if name.startswith(incomplete)]
 
@@ -204,9 +204,12 @@ MaxLogRequests = Annotated[
     ),
 ]  # fmt: skip
 Tail = Annotated[
-    int,
-    typer.Option("--tail", metavar="N", min=-1, help="Lines of each log to begin with; -1 for all there are."),
-]
+    int | None,
+    typer.Option(
+        "--tail", metavar="N", min=-1,
+        help="Lines of each log to begin with; -1 for all there are. Default: 10, or all --since a time.",
+    ),
+]  # fmt: skip
 Raw = Annotated[bool, typer.Option("--raw", help="The lines as the proxy wrote them, instead of columns.")]
 From = Annotated[
     list[str] | None,

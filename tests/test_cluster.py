@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,9 +44,9 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def changed(server: Server, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
+def changed(made: Server, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
     """A kubeconfig with another user or cluster entry."""
-    path = server.kubeconfig()
+    path = made.kubeconfig()
     config = json.loads(path.read_text())
     if user is not None:
         config["users"][0]["user"] = user
@@ -256,3 +259,50 @@ def test_errors_that_pass_are_tried_again(server: Server) -> None:
     assert caught.value.status == 403
     assert len(server.requests) == 5
     api.close()
+
+
+@pytest.mark.parametrize("token", ["S3cr3t\nx", "S3cr3t\u2028\u00e9", "S3cr3t\r\nHost: x"])
+def test_a_token_that_is_none_is_in_no_message(server: Server, token: str) -> None:
+    """http.client would print it in its error."""
+    result = run("parse", "--kubeconfig", str(changed(server, user={"token": token})))
+    assert result.exit_code == 3
+    assert "S3cr3t" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_kubeconfig_is_not_repeated_in_messages(server: Server) -> None:
+    """A user entry that is indented wrongly, a password in the server's URL, a proxy that is none."""
+    config = json.loads(server.kubeconfig().read_text())
+    config["users"] = [{"name": "admin", "token": "S3cr3t"}]
+    path = server.directory / "wrong"
+    path.write_text(json.dumps(config))
+    for one in (
+        path,
+        changed(server, server="https://user:S3cr3t@127.0.0.1:1"),
+        changed(server, proxy_url="not S3cr3t"),
+    ):
+        result = run("parse", "--kubeconfig", str(one))
+        assert result.exit_code == 3
+        assert "S3cr3t" not in result.output
+
+
+@pytest.mark.parametrize("namespace", ["../../../api/v1/namespaces/istio-system", "x?limit=1", "a/b", "Upper"])
+def test_a_namespace_is_a_name(server: Server, namespace: str) -> None:
+    """It becomes part of a path."""
+    result = run("parse", "--kubeconfig", str(server.kubeconfig()), "-n", namespace)
+    assert result.exit_code == 2
+    assert server.requests == []
+
+
+def test_an_interruption_is_not_kept_waiting(server: Server) -> None:
+    """Ctrl-C while a log is never answered ends the command at once."""
+    server.faults.append(Fault("hang"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egresslog", "report", "--kubeconfig", str(server.kubeconfig())],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    server.wait(lambda: server.faults[0].happened)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err

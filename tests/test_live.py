@@ -555,3 +555,78 @@ def test_watch_prints_what_changes(server: Server, cluster: Cluster) -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Traceback" not in err
+
+
+def test_tail_that_reads_nothing_does_not_pass(server: Server, cluster: Cluster) -> None:
+    """No such pods, no rights, nothing at all: it is said, and the exit code is 3."""
+    cluster.forbid("nobody", "list")
+    for user, arguments, words in (
+        ("admin", ("-n", "typo"), "there are none yet; waiting for some"),
+        ("nobody", (), 'cannot list resource "pods"'),
+    ):
+        tail = Tail(server.kubeconfig(user), *arguments)
+        assert tail.process.stderr
+        while words not in (line := tail.process.stderr.readline()):
+            assert line, "it ended"
+        _, err, code = tail.interrupt()
+        assert code == 3
+        assert "Traceback" not in err
+
+
+def test_tail_reads_the_meshs_own_format(server: Server, cluster: Cluster) -> None:
+    """As the other commands do."""
+    mesh = 'accessLogFile: /dev/stdout\naccessLogFormat: "%START_TIME% to=%REQ(:AUTHORITY)% code=%RESPONSE_CODE%\\n"\n'
+    config = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "istio", "namespace": "istio-system"}}
+    cluster.add({**config, "data": {"mesh": mesh}})
+    write(cluster, "2026-11-18T11:06:40.010Z to=edition.cnn.com code=404")
+    tail = Tail(server.kubeconfig())
+    assert json.loads(tail.lines(1)[0])["host"] == "edition.cnn.com"
+    assert tail.interrupt()[2] == 0
+
+
+def test_every_target_must_be_there(server: Server, cluster: Cluster) -> None:
+    """One workload of two is a typo: no all-clear. A pod of the workload without sidecar is none either."""
+    write(cluster, AT_GATEWAY)
+    write(cluster, AT_SIDECAR, namespace="default", pod=SLEEP)
+    arguments = ["verify", "edition.cnn.com", "--from", "default/sleep"]
+    assert run(*arguments).exit_code == 0
+    result = run(*arguments, "--from", "default/typo")
+    assert (result.exit_code, "found no workload typo in namespace default" in result.stderr) == (3, True)
+    assert run("parse", "-n", "istio-system,typo").exit_code == 3
+    cluster.add_pod("sleep-6b8f9-naked", "default", containers=("sleep",), owner=("Deployment", "sleep"))
+    result = run(*arguments)
+    assert (result.exit_code, "pod default/sleep-6b8f9-naked has no container" in result.stderr) == (3, True)
+
+
+def test_between_two_instances_something_may_be_missing(server: Server, cluster: Cluster) -> None:
+    """Restarted, and the new instance's log rotated: a request in the hole is outside the coverage, never FAILED."""
+    write(cluster, AT_GATEWAY.replace("10.244.1.15:56962", "10.244.1.99:1"))
+    cluster.pod("istio-system", GATEWAY).restart()
+    write(cluster, AT_GATEWAY, at=T0 + 30 * SECOND)
+    cluster.pod("istio-system", GATEWAY).log().rotate()
+    write(
+        cluster,
+        AT_GATEWAY.replace("10.244.1.15:56962", "10.244.1.99:2").replace("11:06:40", "11:07:40"),
+        at=T0 + 60 * SECOND,
+    )
+    write(
+        cluster,
+        AT_SIDECAR.replace("11:06:40.000Z", "11:07:10.000Z"),
+        namespace="default",
+        pod=SLEEP,
+        at=T0 + 30 * SECOND,
+    )
+    answer = json.loads(run("verify", "edition.cnn.com", "--from", "default/sleep", "-o", "json").stdout)
+    codes = {finding["code"] for finding in answer["hosts"][0]["findings"]}
+    assert "EGL181" in codes
+    assert not codes & {"EGL145", "EGL183"}
+
+
+def test_what_the_kubelet_says_instead_of_a_log_is_an_error(server: Server, cluster: Cluster) -> None:
+    """A 200 with `unable to retrieve container logs`: not an empty log that was read."""
+    write(cluster, TEXT)
+    fault = Fault("end", after_lines=0, message="unable to retrieve container logs for containerd://1", times=100)
+    server.faults.append(fault)
+    result = run("report")
+    assert result.exit_code == 3
+    assert "the kubelet says: unable to retrieve container logs for containerd://1" in result.stderr

@@ -5,6 +5,7 @@ The server speaks the recorded wire protocol (tests/kubeapi); client, threads an
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta, timezone
@@ -559,3 +560,133 @@ def test_reads_again_with_pauses_that_differ() -> None:
         assert all(most / 2 <= one[attempt] <= most for one in times)
     assert len({one[3] for one in times}) > 1
     assert all(a != b for a, b in pairwise(one[11] for one in times))
+
+
+def test_a_crash_loop_gives_each_instance_once(server: Server, cluster: Cluster) -> None:
+    """A dies, B starts and dies, and waits: `previous` is B then, which is read as itself."""
+    write(cluster, 1, 10, T0)
+    pod = cluster.pod("istio-system", GATEWAY)
+    with following(server) as given:
+        given.until(lambda: given.count() == 10)
+        pod.restart()
+        write(cluster, 11, 20, T0 + 9 * SECOND)
+        pod.wait("CrashLoopBackOff")
+        given.until(lambda: given.count() == 20)
+        pod.start("istio-proxy")
+        write(cluster, 21, 30, T0 + 60 * SECOND)
+        given.until(lambda: given.count() == 30)
+        assert given.lines() == numbered(1, 30)
+        assert given.follower.coverage[0].gaps == []
+
+
+def test_what_is_read_first_after_a_break_may_be_anothers(server: Server, cluster: Cluster) -> None:
+    """Nothing had come yet when the stream broke; the pod that is there then is another of the same name."""
+    with following(server) as given:
+        given.until(lambda: given.told("begun"))
+        server.stop()
+        cluster.pod("istio-system", GATEWAY).delete()
+        cluster.add_pod(GATEWAY, ip="10.244.0.9")
+        write(cluster, 1, 30, T0)
+        server.start()
+        given.until(lambda: given.count() == 30)
+        given.until(lambda: given.told("ended"))
+        assert given.lines() == numbered(1, 30)
+
+
+def test_a_last_line_without_end_before_a_restart(server: Server, cluster: Cluster) -> None:
+    """Killed in the middle of a line: `previous` has what there is of it."""
+    write(cluster, 1, 5, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 5)
+        cluster.pod("istio-system", GATEWAY).log().write_raw(b"2026-11-18T11:06:41.000000000Z half")
+        cluster.pod("istio-system", GATEWAY).restart()
+        write(cluster, 6, 8, T0 + 9 * SECOND)
+        given.until(lambda: given.count() == 9)
+        assert given.lines() == [*numbered(1, 5), b"half", *numbered(6, 8)]
+
+
+def test_tail_of_an_empty_log(server: Server, cluster: Cluster) -> None:
+    """`tail=2` and nothing there: all that comes is new, also after a break before the first line."""
+    with following(server, tail=2) as given:
+        given.until(lambda: given.told("begun"))
+        server.wait(lambda: server.open_streams)
+        server.stop()
+        write(cluster, 1, 20, T0)
+        server.start()
+        given.until(lambda: given.count() == 20)
+        assert given.lines() == numbered(1, 20)
+
+
+def test_tail_nothing_stays_with_nothing_at_a_restart(server: Server, cluster: Cluster) -> None:
+    """`tail=0`: what was written before is not wanted, not of the old instance either."""
+    now = time.time_ns()
+    write(cluster, 1, 1000, now - 3600 * SECOND)
+    with following(server, tail=0) as given:
+        server.wait(lambda: server.open_streams)
+        cluster.pod("istio-system", GATEWAY).restart()
+        write(cluster, 1001, 1005, now + 2 * SECOND)
+        given.until(lambda: given.count() == 5)
+        assert given.lines() == numbered(1001, 1005)
+
+
+def test_stamps_that_cross_a_second(server: Server, cluster: Cluster) -> None:
+    """Of two lines that were stamped in the wrong order, none comes twice after a break."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write(b"x", at=T0 + SECOND - 2000)
+    log.write(b"y", at=T0 + SECOND + 1000)
+    log.write(b"x2", at=T0 + SECOND - 1000, stream="stderr")
+    log.write(b"z", at=T0 + SECOND + 2000)
+    server.faults.append(Fault("reset", after_lines=4))
+    with following(server) as given:
+        given.until(lambda: given.count() == 4)
+        log.write(b"w", at=T0 + 3 * SECOND)
+        given.until(lambda: given.count() == 5)
+        assert given.lines() == [b"x", b"y", b"x2", b"z", b"w"]
+
+
+@pytest.mark.parametrize("status", [None, 500])
+def test_what_is_away_in_the_end_is_a_gap(server: Server, cluster: Cluster, status: int | None) -> None:
+    """The server or the kubelet has not answered since line 20: what came after is not known, and that is said."""
+    write(cluster, 1, 20, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 20)
+        if status:
+            server.faults += [Fault("status", code=status, message="kubelet away", times=1000), Fault("reset")]
+        else:
+            server.stop()
+        given.until(lambda: [notice for notice in given.told("error") if notice.origin == ORIGIN])
+        given.follower.close()
+        (gap,) = given.follower.coverage[0].gaps
+        assert (gap.start, gap.why) == (T0 + 19 * SECOND // 100, "it could not be read any more")
+
+
+def test_an_end_while_much_is_read_is_clean(server: Server, cluster: Cluster) -> None:
+    """Closed in the middle of a backlog: no gap, no diagnostics, and the threads have ended."""
+    log = cluster.pod("istio-system", GATEWAY).log()
+    log.write_block(b"".join(b"%-300d\n" % number for number in range(50_000)), 50_000, at=T0)
+    for _ in range(5):
+        with following(server) as given:
+            given.until(lambda given=given: given.count())
+            given.follower.close()
+            (covered,) = given.follower.coverage
+            assert (covered.gaps, covered.diagnostics, covered.error) == ([], [], None)
+        assert not [
+            thread for thread in threading.enumerate() if thread.name == "egresslog" and "_follow" in repr(thread)
+        ]
+
+
+def test_a_watch_that_ends_at_once_is_no_busy_loop(server: Server, cluster: Cluster) -> None:
+    """A proxy that closes watches: pods are found all the same, and the server is not flooded."""
+    server.faults.append(Fault("end", on="watch", times=10_000))
+    write(cluster, 1, 5, T0)
+    with following(server) as given:
+        given.until(lambda: given.count() == 5)
+        cluster.add_pod("late")
+        write(cluster, 1, 7, T0, pod="late")
+        given.until(lambda: given.count("istio-system/late/istio-proxy") == 7)
+        assert len(server.requests) < 40
+
+
+def test_pauses_stay_short_for_ever() -> None:
+    """After a night of silence the number of tries is large."""
+    assert pause(100_000) <= 30

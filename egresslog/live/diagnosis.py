@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from egresslog.errors import ClusterError, SourceError
+from egresslog.errors import ClusterError, FormatError, SourceError
 from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import role
 from egresslog.records.catalogue import known
@@ -21,7 +21,7 @@ _REVISION = "istio.io/rev"
 _NAMED = 5  # namespaces, containers
 
 
-def missing(cluster: Cluster, targets: Sequence[Target], found: Collected) -> ClusterError:
+def missing(cluster: Cluster, targets: Sequence[Target], found: Collected) -> SourceError:
     """The error of having found no container at all."""
     for error in found.errors:
         return explained(error, targets)
@@ -31,10 +31,9 @@ def missing(cluster: Cluster, targets: Sequence[Target], found: Collected) -> Cl
     return ClusterError(cluster.name, f"found no {asked}{_elsewhere(cluster, targets)}")
 
 
-def explained(error: SourceError, targets: Sequence[Target]) -> ClusterError:
+def explained(error: SourceError, targets: Sequence[Target]) -> SourceError:
     """The error with the Role that is missing, if it is rights that are."""
-    assert isinstance(error, ClusterError)
-    if error.status != _FORBIDDEN:
+    if not isinstance(error, ClusterError) or error.status != _FORBIDDEN:
         return error
     spaces = list(dict.fromkeys(target.namespace or "" for target in targets))
     roles = "---\n".join(role(space, sidecars=False, probe=False, static=False) for space in spaces)
@@ -60,6 +59,25 @@ def settings(cluster: Cluster, coverage: Sequence[Coverage]) -> list[AccessLog]:
         )
         made.setdefault(answer.why, answer)
     return list(made.values())
+
+
+def about(
+    cluster: Cluster,
+    coverage: Sequence[Coverage],
+    format: str | Mapping[str, Any] | Format | None,  # noqa: A002
+) -> tuple[str | Mapping[str, Any] | Format | None, list[str], list[str]]:
+    """The format to read with, what to know about the logs, and why they may have no access log lines."""
+    found = settings(cluster, coverage)
+    notes = caveats(found)
+    if format is None:
+        try:
+            format = own_format(found)  # noqa: A001
+        except FormatError as error:
+            notes.append(f"the mesh's own format cannot be used: {error.reason}")
+        else:
+            if format:
+                notes.append(f"the format is the mesh's own: {found[0].why}; --format names another")
+    return format, notes, advice(found, coverage)
 
 
 def own_format(found: Sequence[AccessLog]) -> Format | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Protocol, Self
@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import pyarrow as pa
 
 from egresslog.errors import SourceError
+from egresslog.live import diagnosis
 from egresslog.live.reading import names
 from egresslog.reading import Reading, batch_of
 from egresslog.records.catalogue import resolve
@@ -23,6 +24,7 @@ from egresslog.report.filters import Filter
 from egresslog.report.spans import moment
 from egresslog.sources.cluster import Cluster
 from egresslog.sources.coverage import Coverage, Notice
+from egresslog.sources.finding import find
 from egresslog.sources.follow import STREAMS, Follower
 from egresslog.sources.paths import STDIN
 from egresslog.sources.pods import gateway_targets
@@ -62,14 +64,21 @@ class Following:
         rejects: the last lines that could not be read.
     """
 
-    def __init__(self, lines: Lines, format: str | Mapping[str, Any] | Format | None, where: Filter | None) -> None:  # noqa: A002
-        """See ``follow``."""
+    def __init__(
+        self,
+        lines: Lines,
+        format: str | Mapping[str, Any] | Format | None,  # noqa: A002
+        where: Filter | None,
+        explain: Callable[[SourceError], SourceError] = lambda error: error,
+    ) -> None:
+        """See ``follow``; ``explain`` says more about an error."""
+        self._explain = explain
         self._lines = lines
         self._formats = resolve(format)
         self._parsers: dict[str, Parser] = {}
         self.where = where or Filter()
         self.schema = Parser(self._formats).schema
-        self.reading = Reading(errors=lines.errors)
+        self.reading = Reading()
         self.rejects: deque[Reject] = deque(maxlen=_REJECTS_HELD)
         #: How many lines of each log it begins with; None: with all there are, or with those of a time.
         self.tail = lines.tail
@@ -122,7 +131,9 @@ class Following:
     def close(self) -> None:
         """Ends the reading; what was read and not taken is dropped."""
         self._lines.close()
-        self.reading.coverage = self._lines.coverage
+        self.reading.coverage = coverage = self._lines.coverage
+        errors = [*self._lines.errors, *(covered.error for covered in coverage if covered.error)]
+        self.reading.errors = [self._explain(error) for error in errors]
         self.reading.notes += tuple(self._lines.notes())
         self.reading.complete = True
 
@@ -169,8 +180,11 @@ def follow(
     wanted = gateway_targets(None if all_namespaces else names(namespace), targets, selector, gateway_name, container)
     begin = None if since is None else moment(since, datetime.now(UTC))
     cluster = Cluster.connect(context=context, kubeconfig=kubeconfig)
+    now = [Coverage(one) for one in find(cluster, wanted).found]  # what cannot be asked for yet, the follower tells
+    format, notes, advice = diagnosis.about(cluster, now, format)  # noqa: A001
     follower = Follower(cluster, wanted, since=begin, tail=tail, streams=max_log_requests)
-    made = Following(follower, format, where)
+    made = Following(follower, format, where, lambda error: diagnosis.explained(error, wanted))
+    made.reading.notes, made.reading.advice = tuple(notes), tuple(advice)
     follower.start()
     return made
 

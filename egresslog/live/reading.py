@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from egresslog.errors import FormatError, UsageError
+from egresslog.errors import UsageError
 from egresslog.live import diagnosis
 from egresslog.log import Log
 from egresslog.records.format import Format
@@ -140,14 +140,6 @@ def _log(
     where: Filter | None,
     keep_going: bool,
 ) -> Log:
-    settings = diagnosis.settings(cluster, found.coverage)
-    found.advice = diagnosis.advice(settings, found.coverage)
-    found.notes += diagnosis.caveats(settings)
-    if format is None:
-        try:
-            format = diagnosis.own_format(settings)  # noqa: A001
-        except FormatError as error:
-            found.notes.append(f"the mesh's own format cannot be used: {error.reason}")
-        else:
-            found.notes += [f"the format is the mesh's own: {settings[0].why}; --format names another"] * bool(format)
+    format, notes, found.advice = diagnosis.about(cluster, found.coverage, format)  # noqa: A001
+    found.notes += notes
     return Log(found, format, columns, where=where, keep_going=keep_going)

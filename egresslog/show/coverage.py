@@ -41,6 +41,9 @@ def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
         restarts = f"; {plural(covered.restarts, 'restart')}" if covered.restarts else ""
         times = f", {rfc3339(covered.first)} to {rfc3339(covered.last)}" if covered.first and covered.last else ""
         console.print(Text(f"  {safe(covered.origin)}: {plural(covered.lines, 'line')}{times}{restarts}", style="dim"))
+        if covered.error:
+            first = covered.error.reason.split("\n", 1)[0]
+            console.print(Text.assemble("    ", ("not read", "yellow"), f": {safe(first)}"))
         for gap in covered.gaps[:_GAPS]:
             span = f"{_time(gap.start) or 'the beginning'} to {_time(gap.stop) or 'now'}"
             console.print(Text.assemble("    ", ("gap", "yellow"), f" from {span}: {safe(gap.why)}"))

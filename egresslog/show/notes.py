@@ -63,7 +63,7 @@ def write_notes(colour: str, log: Read, *, rejects_path: str | None, with_headin
     if not reading.counts.records:
         _write_advice(console, reading)
     for error in reading.errors:
-        console.print(_error(str(error)))
+        write_error(colour, str(error))
 
 
 def _write_advice(console: Console, reading: Reading) -> None:

@@ -7,17 +7,18 @@ drops a last line without newline, and its watch knows no bookmark of ours (shar
 from __future__ import annotations
 
 import json
-import logging
-import os
 import random
+import re
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from egresslog.errors import ClusterError
+from egresslog.sources.kubeconfig import complaints, load, one_line
 
 if TYPE_CHECKING:
     import urllib3
@@ -28,6 +29,7 @@ Query = Mapping[str, str | int]
 _CONNECT = 10.0  # seconds
 _ANSWER = 60.0  # seconds that the server may be silent within an answer
 _WATCH = 240.0  # seconds that one watch lasts: load balancers close what is silent for longer
+_LONGEST = 30.0  # seconds to wait when told to: somebody watches
 _TRIES = 4
 _PAGE = 500  # objects, as kubectl asks for
 _STREAMS = 1_000  # connections kept
@@ -38,6 +40,7 @@ GONE = 404
 PASSING = (None, 401, *AGAIN)
 EXPIRED = 410
 _BLOCK = 64 * 1024  # bytes
+_HEADER = re.compile(r"[\x20-\x7e]*")
 _WORDS = 4_096  # characters of an answer that is no Status
 
 
@@ -65,30 +68,16 @@ class Cluster:
         Raises:
             ClusterError: neither is there, the context is not in it, or its credentials cannot be had.
         """
-        from kubernetes import config  # noqa: PLC0415
-        from kubernetes.client import Configuration  # noqa: PLC0415
+        made, name = load(context, kubeconfig)
+        try:
+            return cls(made, name)
+        except Exception:  # noqa: BLE001  (what it is, is in the kubeconfig, and may hold a password)
+            raise ClusterError(name, "the kubeconfig's server, proxy or certificates cannot be used") from None
 
-        made = Configuration()
-        places = [Path(kubeconfig)] if kubeconfig else _default_files()
-        joined = os.pathsep.join(str(place) for place in places)
-        inside = "KUBERNETES_SERVICE_HOST" in os.environ
-        name = f"context {context}" if context else "the cluster this runs in" if inside else "cluster"
-        with _complaints() as said:
-            try:
-                if kubeconfig or context or any(place.exists() for place in places):
-                    if not context:
-                        current = config.list_kube_config_contexts(joined)[1]  # type: ignore[no-untyped-call]
-                        name = f"context {current['name']}"
-                    config.load_kube_config(joined, context, made)  # type: ignore[no-untyped-call]
-                elif inside:
-                    config.load_incluster_config(made)  # type: ignore[no-untyped-call]
-            except Exception as error:  # noqa: BLE001  (the loader lets through whatever a wrong file leads to)
-                raise ClusterError(name, _one_line(f"the kubeconfig cannot be used: {error}")) from None
-        if name == "cluster":
-            raise ClusterError(name, f"no kubeconfig at {joined}: give --kubeconfig, or name log files")
-        if said and not made.api_key and not made.cert_file:
-            raise ClusterError(name, _one_line(f"no credentials: {'; '.join(said)}"))
-        return cls(made, name)
+    @property
+    def address(self) -> str:
+        """The server's URL, without what else may stand in it."""
+        return re.sub(r"//[^/@]*@", "//", self.configuration.host)
 
     def close(self) -> None:
         """Ends waiting, and closes what connections are idle; those in use close when they are done with."""
@@ -149,7 +138,9 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=_CONNECT, read=silence),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(f"{self.name} ({self.configuration.host})", unreachable(error)) from None
+            raise ClusterError(f"{self.name} ({self.address})", unreachable(error)) from None
+        except ValueError:
+            raise ClusterError(self.name, "cannot be asked: the kubeconfig's server or proxy is no URL") from None
         if response.status == 200:  # noqa: PLR2004
             return response
         body = b""
@@ -176,7 +167,7 @@ class Cluster:
         except urllib3.exceptions.ReadTimeoutError:
             raise SilenceError(self.name, "nothing came") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:  # ValueError: closed by another thread
-            raise ClusterError(self.name, f"the answer broke off: {_one_line(str(error))}") from None
+            raise ClusterError(self.name, f"the answer broke off: {one_line(str(error))}") from None
         finally:
             response.close()
 
@@ -197,17 +188,37 @@ class Cluster:
                 event = _object(line, f"{self.name}: {path}")
                 if event.get("type") == "ERROR":
                     status = event.get("object") or {}
-                    raise ClusterError(self.name, _one_line(str(status.get("message"))), status.get("code"))
+                    raise ClusterError(self.name, one_line(str(status.get("message"))), status.get("code"))
                 yield str(event.get("type")), event.get("object") or {}
+
+    @staticmethod
+    def time_of(response: urllib3.BaseHTTPResponse) -> int | None:
+        """The server's time (ns), whose clock is nearer to the nodes' than ours; None if it does not tell."""
+        try:
+            return int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * 10**9
+        except ValueError:
+            return None
+
+    @staticmethod
+    def wake(response: urllib3.BaseHTTPResponse) -> None:
+        """Ends an answer that another thread waits for.
+
+        Not by urllib3's ``shutdown``: that takes TLS off the socket, and the thread would read what was encrypted.
+        """
+        connection = response.connection
+        if connection is not None and getattr(connection, "sock", None) is not None:
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # type: ignore[attr-defined]
 
     def headers(self) -> dict[str, str]:
         """Who asks. The client renews tokens here, which may run an exec plugin: one thread at a time."""
         from egresslog import __version__  # noqa: PLC0415
 
         headers = {"Accept": "application/json, */*", "User-Agent": f"egresslog/{__version__}"}
-        with self._credentials, _complaints():
+        with self._credentials, complaints():
             settings: dict[str, Any] = dict(self.configuration.auth_settings())
-        headers |= {setting["key"]: setting["value"] for setting in settings.values() if setting["value"]}
+        headers |= {setting["key"]: setting["value"].strip() for setting in settings.values() if setting["value"]}
+        if not all(_HEADER.fullmatch(value) for value in headers.values()):  # http.client would repeat it in its error
+            raise ClusterError(self.name, "the token in the kubeconfig has characters that no token has")
         return headers
 
 
@@ -215,38 +226,9 @@ class SilenceError(ClusterError):
     """The server has not said anything for some time."""
 
 
-def contexts() -> list[str]:
-    """Names of the contexts in the kubeconfigs that are used by default; none if they cannot be read."""
-    from kubernetes import config  # noqa: PLC0415
-
-    with _complaints(), suppress(Exception):
-        found, _ = config.list_kube_config_contexts(os.pathsep.join(map(str, _default_files())))  # type: ignore[no-untyped-call]
-        return [str(context["name"]) for context in found]
-    return []
-
-
 def pause(attempt: int, most: float = 30.0) -> float:
     """Seconds to wait before trying again: twice as long each time, and never in step with other readers."""
-    return min(most, 0.25 * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _default_files() -> list[Path]:
-    named = [Path(place) for place in os.environ.get("KUBECONFIG", "").split(os.pathsep) if place]
-    return named or [Path.home() / ".kube" / "config"]
-
-
-@contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """What the client logs on the root logger instead of raising it, as when an exec plugin fails."""
-    said: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield said
-    finally:
-        root.removeHandler(handler)
+    return min(most, 0.25 * 2.0 ** min(attempt, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def _object(body: bytes, where: str) -> dict[str, Any]:
@@ -255,7 +237,7 @@ def _object(body: bytes, where: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        said = _one_line(body[:60].decode("utf-8", "replace"))
+        said = one_line(body[:60].decode("utf-8", "replace"))
         raise ClusterError(where, f"is no Kubernetes API: it answered {said!r}")
     return found
 
@@ -266,11 +248,11 @@ def refused(name: str, status: int, body: bytes, retry_after: str | None) -> Clu
         found = json.loads(body)
         message = str(found["message"])
     except (ValueError, KeyError, TypeError):
-        message = _one_line(body[:_WORDS].decode("utf-8", "replace")) or "no reason given"
+        message = one_line(body[:_WORDS].decode("utf-8", "replace")) or "no reason given"
     if status == 401:  # noqa: PLR2004
         message = f"the credentials were refused ({message}): log in again, or choose another --context"
-    wait = float(retry_after) if retry_after and retry_after.isdecimal() else None
-    return ClusterError(name, f"{_one_line(message)} (HTTP {status})", status, wait)
+    wait = min(float(retry_after), _LONGEST) if retry_after and retry_after.isdecimal() else None
+    return ClusterError(name, f"{one_line(message)} (HTTP {status})", status, wait)
 
 
 def unreachable(error: BaseException) -> str:
@@ -280,8 +262,4 @@ def unreachable(error: BaseException) -> str:
         text.rpartition(">: ")[2] if ">: " in text else text.rpartition("object at 0x")[2].partition("): ")[2] or text
     )
     hint = "; the kubeconfig's certificate-authority does not vouch for it" if "CERTIFICATE_VERIFY" in text else ""
-    return _one_line(f"cannot be reached: {text}{hint}")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return one_line(f"cannot be reached: {text}{hint}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import IO
 
 from egresslog.sources.cluster import Cluster
 from egresslog.sources.coverage import Coverage, Notice
@@ -16,6 +18,7 @@ from egresslog.sources.paths import Found, Source
 from egresslog.sources.pods import Container, Target
 from egresslog.sources.stream import Stream
 
+_NO_LOG = (400, 404)  # what the API says of an ended pod whose log was thrown away
 STREAMS = 5  # at a time, as kubectl does it
 
 
@@ -59,31 +62,81 @@ def collect(
     containers = find(cluster, targets)
     made.errors, made.notes = list(containers.errors), containers.notes
     wanted = [container for container in containers.found if container.key not in left_out]
-    stop = Event()
-    with ThreadPoolExecutor(max(1, streams), "egresslog-log") as pool:
-        readings = [
-            pool.submit(_read, cluster, container, made.place(number), since, stop)
-            for number, container in enumerate(wanted)
-        ]
-        try:
-            for number, reading in enumerate(readings):
-                covered = reading.result()
-                _add(made, covered, made.place(number))
-                if progress:
-                    progress(number + 1, len(readings))
-        except BaseException:  # Ctrl-C: what has not begun never will
-            stop.set()
-            for reading in readings:
-                reading.cancel()
-            raise
+    readers = _Readers(cluster, [(one, made.place(number)) for number, one in enumerate(wanted)], since)
+    try:
+        readers.start(streams)
+        for done in range(len(wanted)):
+            readers.wait()
+            if progress:
+                progress(done + 1, len(wanted))
+    except BaseException:  # Ctrl-C
+        readers.stop()
+        raise
+    for covered, path in readers.results:
+        _add(made, covered, path)
     return made
+
+
+class _Readers:
+    """Threads that read one log after another. They never keep the program from ending, whatever a server does."""
+
+    def __init__(self, cluster: Cluster, work: Sequence[tuple[Container, Path]], since: int | None) -> None:
+        self._cluster, self._since = cluster, since
+        self._stop = Event()
+        self._done: SimpleQueue[None] = SimpleQueue()
+        self._paths = [path for _, path in work]
+        self._sinks = [_File() for _ in work]
+        self._streams = [
+            Stream(cluster, container, sink, since=since, stop=self._stop)
+            for (container, _), sink in zip(work, self._sinks, strict=True)
+        ]
+        self._next = iter(range(len(work)))
+        self._lock = Lock()
+
+    @property
+    def results(self) -> list[tuple[Coverage, Path]]:
+        """What was read, and where it is."""
+        return [(stream.coverage, path) for stream, path in zip(self._streams, self._paths, strict=True)]
+
+    def start(self, threads: int) -> None:
+        """Begins with so many at a time."""
+        for _ in range(max(1, threads)):
+            Thread(target=self._work, name="egresslog-log", daemon=True).start()
+
+    def wait(self) -> None:
+        """Until one more is read."""
+        while True:
+            with suppress(Empty):
+                return self._done.get(timeout=1)  # a wait without end cannot be interrupted everywhere
+
+    def stop(self) -> None:
+        """Ends what goes on; what has not begun never will."""
+        self._stop.set()
+        self._cluster.close()
+        for stream in self._streams:
+            stream.close()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                at = next(self._next, None)
+            if at is None:
+                return
+            with self._sinks[at].opened(self._paths[at]):
+                self._streams[at].run()
+            self._done.put(None)
 
 
 class _File:
     """Takes the lines of one stream into a file."""
 
-    def __init__(self, path: Path) -> None:
-        self._out = path.open("wb")
+    _out: IO[bytes]
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[None]:
+        """Writes there as long as it lasts."""
+        with path.open("wb") as self._out:
+            yield
 
     def lines(self, origin: str, data: bytes) -> bool:
         """Writes them."""
@@ -94,25 +147,11 @@ class _File:
     def tell(self, notice: Notice) -> None:
         """Coverage says it all in the end."""
 
-    def close(self) -> None:
-        """Ends the file."""
-        self._out.close()
-
-
-def _read(cluster: Cluster, container: Container, path: Path, since: int | None, stop: Event) -> Coverage:
-    sink = _File(path)
-    try:
-        stream = Stream(cluster, container, sink, since=since, stop=stop)
-        stream.run()
-    finally:
-        sink.close()
-    return stream.coverage
-
 
 def _add(made: Collected, covered: Coverage, path: Path) -> None:
     container = covered.container
     made.coverage.append(covered)
-    if covered.error and container.done:
+    if covered.error and container.done and covered.error.status in _NO_LOG:
         state = container.reason or container.state
         made.notes.append(f"{covered.origin}: the pod has ended ({state}): {covered.error.reason}")
         covered.error = None

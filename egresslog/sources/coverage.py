@@ -31,6 +31,7 @@ class Coverage:
         lines: that were given out, with the proxy's own messages.
         first, last: the runtime's stamps of the first and the last of them (ns since 1970).
         until: the log was read to its end at this time, by our clock (ns), None if never.
+        parts: first and last stamp of each instance's lines.
         gaps: what is missing between.
         restarts: of the container while it was read.
         diagnostics: what the kubelet wrote into the body, the first of it; ``said`` counts all.
@@ -42,6 +43,7 @@ class Coverage:
     first: int | None = None
     last: int | None = None
     until: int | None = None
+    parts: list[tuple[int, int]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     restarts: int = 0
     diagnostics: list[str] = field(default_factory=list)
@@ -57,6 +59,17 @@ class Coverage:
     def whole(self) -> bool:
         """Nothing is known to be missing."""
         return not self.gaps and self.error is None
+
+    def add(self, first: int | None, last: int | None, *, new: bool) -> None:
+        """Counts in lines of the instance that is being read, or of a new one."""
+        if first is None or last is None:
+            return
+        self.first = first if self.first is None else self.first
+        self.last = last
+        if new or not self.parts:
+            self.parts.append((first, last))
+        else:
+            self.parts[-1] = (self.parts[-1][0], max(last, self.parts[-1][1]))
 
     def add_gap(self, start: int | None, stop: int | None, why: str) -> bool:
         """Keeps a gap; False if it is the last one, grown longer."""

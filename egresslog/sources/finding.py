@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Event
@@ -10,12 +11,13 @@ from egresslog.errors import ClusterError
 from egresslog.sources.cluster import EXPIRED, GONE, Cluster, pause
 from egresslog.sources.pods import Container, Pod, Target, choose
 
+_SHORT = 5.0  # seconds: a watch lasts minutes
 _POLL = 5.0  # seconds between looks where nothing tells of changes
 _FORBIDDEN = 403
 
 
 Found = Callable[[Container, bool], None]
-Trouble = Callable[[str, str], None]
+Trouble = Callable[[str, ClusterError | None], None]
 
 
 @dataclass
@@ -31,19 +33,24 @@ def find(cluster: Cluster, targets: Iterable[Target]) -> Containers:
     """The containers of all targets, each once; a target that cannot be asked about is an error beside the others."""
     made = Containers()
     seen: set[tuple[str, str]] = set()
+    empty = []
     for target in targets:
         try:
             pods, _ = _list(cluster, target)
         except ClusterError as error:
             made.errors.append(error)
             continue
+        if not pods:
+            empty.append(ClusterError(cluster.name, f"found no {target}"))
         for pod in pods:
             chosen = choose(pod, target.container)
             if isinstance(chosen, str):
-                made.notes.append(chosen)
+                made.errors.append(ClusterError(cluster.name, chosen))
             elif chosen.key not in seen:
                 seen.add(chosen.key)
                 made.found.append(chosen)
+    if made.found:  # else the caller says so
+        made.errors += empty
     made.found.sort(key=lambda container: container.origin)
     return made
 
@@ -68,26 +75,30 @@ def watch(
 ) -> None:
     """Tells of each container of a target when it is there and whenever it changes, until ``stop`` is set.
 
-    ``found`` is told whether the pod came after the beginning; ``trouble`` of pods without such a container and of
-    errors: origin and text. Without the right to watch, the list is asked for every ``poll`` seconds.
+    ``found`` is told whether the pod came after the beginning; ``trouble`` what is wrong with the target or a pod, and
+    None when it is no more. Without the right to watch, the list is asked for every ``poll`` seconds.
     """
-    new = False
-    attempt, may_watch = 0, target.kind != "Pod"  # one pod takes no more than `get`
+    new, name = False, str(target)
+    attempt, short, may_watch = 0, 0, target.kind != "Pod"  # one pod takes no more than `get`
     while not stop.is_set():
         try:
             pods, version = _list(cluster, target)
+            trouble(name, None if pods else ClusterError(name, "there are none yet; waiting for some"))
             for pod in pods:
                 _tell(pod, target, found, trouble, new=new)
             attempt, new = 0, True
-            if may_watch:
-                may_watch = _follow(
-                    cluster, target, version, lambda pod: _tell(pod, target, found, trouble, new=True), stop
-                )
-            else:
+            if not may_watch:
                 stop.wait(poll)
+                continue
+            began = time.monotonic()
+            may_watch = _follow(
+                cluster, target, version, lambda pod: _tell(pod, target, found, trouble, new=True), stop
+            )
+            short = short + 1 if time.monotonic() - began < _SHORT else 0
+            if short:  # a proxy that ends watches at once must not be asked without end
+                stop.wait(pause(short))
         except ClusterError as error:
-            if attempt == 0:
-                trouble(str(target), error.reason)
+            trouble(name, error)
             attempt += 1
             stop.wait(error.retry_after or pause(attempt))
 
@@ -131,6 +142,7 @@ def _list(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
 def _tell(pod: Pod, target: Target, found: Found, trouble: Trouble, *, new: bool) -> None:
     chosen = choose(pod, target.container)
     if isinstance(chosen, str):
-        trouble(str(target), chosen)
+        trouble(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", ClusterError(str(target), chosen))
     else:
+        trouble(str(target), None)
         found(chosen, new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty
 from threading import Event, Lock, Thread
@@ -16,6 +17,7 @@ from egresslog.sources.spool import Spool
 from egresslog.sources.stream import SILENCE, Stream
 
 STREAMS = 50  # at a time: each holds a watch of the node's kernel (inotify), of which there are 128 and less
+_PATIENCE = 2.0  # seconds to wait for threads in the end
 _MIB = 1024 * 1024
 _GATHERED = 1024 * 1024  # bytes of one stream that are worth to be parsed at once
 
@@ -43,13 +45,14 @@ class Follower:
         self._cluster, self._targets = cluster, targets
         self._since, self._most, self._silence = since, streams, silence
         self.tail = tail
-        self.errors: list[SourceError] = []
+        self._lost: list[SourceError] = []
+        self._problems: dict[str, ClusterError] = {}  # by target or pod
+        self._threads: list[Thread] = []
         self._stop = Event()
         self._lock = Lock()
         self._streams: dict[tuple[str, str], Stream] = {}
         self._running: set[tuple[str, str]] = set()
         self._refused: dict[tuple[str, str], tuple[Container, bool]] = {}
-        self._told: set[tuple[str, str]] = set()
         self._numbers: dict[str, int] = {}  # of each origin's next line
         self._taken = 0  # lines
 
@@ -59,12 +62,20 @@ class Follower:
             self._start(watch, self._cluster, target, self._found, self._trouble, self._stop)
 
     def close(self) -> None:
-        """Ends all threads, as soon as they wake up."""
+        """Ends all threads, and waits a little until they have said what they read."""
         self._stop.set()
+        self._cluster.close()
         for stream in list(self._streams.values()):
             stream.close()
+        deadline = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         self.spool.close()
-        self._cluster.close()
+
+    @property
+    def errors(self) -> list[SourceError]:
+        """What could not be found or read until now, as far as no coverage tells."""
+        return [*self._problems.values(), *self._lost]
 
     @property
     def coverage(self) -> list[Coverage]:
@@ -121,7 +132,7 @@ class Follower:
         except Empty:
             return None
         except StoreError as error:  # what comes after can still be read
-            self.errors.append(SourceError("lines that waited on disk", str(error)))
+            self._lost.append(SourceError("lines that waited on disk", str(error)))
             return Notice("error", "lines that waited on disk", str(error))
 
     def lines(self, origin: str, data: bytes) -> bool:
@@ -142,12 +153,14 @@ class Follower:
 
     def _found(self, container: Container, new: bool) -> None:
         """Begins to follow a container that has started and is not followed yet."""
-        if container.done or self._stop.is_set():
+        if (container.done and not new) or self._stop.is_set():  # what ended before is history
             return
         if not container.instance:
             if container.reason not in {"", "ContainerCreating", "PodInitializing", "Pending"}:
-                self._trouble(container.origin, f"waiting to start: {container.reason} {container.message}".strip())
+                why = f"waiting to start: {container.reason} {container.message}".strip()
+                self._trouble(container.origin, ClusterError(container.origin, why))
             return
+        self._trouble(container.origin, None)
         with self._lock:
             if container.key in self._streams or container.key in self._refused:
                 return
@@ -176,17 +189,21 @@ class Follower:
             if self._refused and not self._stop.is_set():
                 self._run(*self._refused.pop(next(iter(self._refused))))
 
-    def _trouble(self, origin: str, text: str) -> None:
-        """Tells of what keeps a container from being followed, once."""
+    def _trouble(self, origin: str, error: ClusterError | None) -> None:
+        """Tells of what keeps containers from being followed, once, and forgets it when it is over."""
         with self._lock:
-            known = (origin, text) in self._told
-            self._told.add((origin, text))
-        if not known:
-            self.tell(Notice("error", origin, text))
+            before = self._problems.pop(origin, None)
+            if error is not None:
+                self._problems[origin] = error
+        if error is not None and (before is None or before.reason != error.reason):
+            self.tell(Notice("error", origin, error.reason))
 
     def _reason(self) -> str:
         return f"not followed: {self._most} logs are followed already; --max-log-requests raises the limit"
 
-    @staticmethod
-    def _start(work: Callable[..., object], *arguments: object) -> None:
-        Thread(target=work, args=arguments, name="egresslog", daemon=True).start()
+    def _start(self, work: Callable[..., object], *arguments: object) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = Thread(target=work, args=arguments, name="egresslog", daemon=True)
+        if work == self._follow:  # the others may wait for the server, and have nothing to say in the end
+            self._threads.append(thread)
+        thread.start()

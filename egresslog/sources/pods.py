@@ -110,6 +110,8 @@ def gateway_targets(
     """
     if selector is not None and gateway_name is not None:
         raise UsageError("give --selector or --gateway-name, not both")
+    if wrong := [name for name in namespaces or () if not _NAME.fullmatch(name)]:
+        raise UsageError(f"not a namespace: {wrong[0]!r}")
     places: Sequence[str | None] = [None] if namespaces is None else list(dict.fromkeys(namespaces)) or [NAMESPACE]
     names = list(dict.fromkeys(names))
     if names:

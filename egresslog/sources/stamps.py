@@ -20,7 +20,6 @@ _PARTS = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d
 _STAMPED = re.compile(_STAMP)
 _UNSTAMPED = re.compile(rb"\n(?!" + _STAMP + rb"|\Z)")  # seven times as fast as `^` with MULTILINE
 _BEFORE = re.compile(rb"^" + _STAMP, re.MULTILINE)  # in bytes, lines end at \n only
-_SECOND = len("2026-11-22T22:28:09")
 # Lines of standard output and error are stamped by two threads of the runtime: one may come a little late.
 _LATE = timedelta(seconds=1)
 _IN_NS = 10**9
@@ -94,22 +93,22 @@ class Recent:
     def __init__(self) -> None:
         self.anchor = b""  # the last line
         self.begin: int | None = None  # ns: lines before were not asked for
-        self._second = b""
+        self._second = 0  # since 1970
         self._older: list[bytes] = []
         self._newer: list[bytes] = []
 
     def add(self, lines: bytes) -> None:
         """Remembers whole lines. Two generations are kept: the last second of which there are lines, and one before."""
         self.anchor = last_line(lines)
-        second = self.anchor[:_SECOND]
-        if second != self._second:
-            self._second, self._older, self._newer = second, self._newer, []
+        stamp = nanoseconds(self.anchor) or 0
+        if stamp // _IN_NS > self._second or stamp < (self._second - 1) * _IN_NS:  # a clock that was set back
+            self._second, self._older, self._newer = stamp // _IN_NS, self._newer, []
         self._newer.append(lines)
 
     @property
     def since(self) -> str | None:
         """From when to ask again (`sinceTime`)."""
-        return None if self.last is None else whole_second(self.last - _IN_NS)
+        return None if self.last is None else whole_second((self._second - 1) * _IN_NS)
 
     @property
     def last(self) -> int | None:

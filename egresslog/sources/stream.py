@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from enum import Enum, auto
 from threading import Event
 from typing import TYPE_CHECKING
 
 from egresslog.errors import ClusterError, LineError
-from egresslog.sources.cluster import AGAIN, GONE, PASSING, Cluster, Query, SilenceError, pause
-from egresslog.sources.coverage import Coverage, Notice, Sink, What
+from egresslog.sources.account import Account
+from egresslog.sources.cluster import GONE, Cluster, Query, SilenceError, pause
+from egresslog.sources.coverage import Sink
+from egresslog.sources.ending import BAD, Ended, meaning
 from egresslog.sources.lag import Lag
 from egresslog.sources.lookout import Lookout
 from egresslog.sources.pods import Container
@@ -30,19 +31,11 @@ _UNREAD = "the log of the instance before cannot be read"
 _ROTATED = "the log was rotated before it could be read again"
 _BEHIND = "reading fell behind, and the log was rotated meanwhile; lines may be missing"
 _FULL = "read, and dropped: memory and disk for waiting lines are full"
-_BAD = 400
+_FINISHING = 3  # looks at a line that is not whole yet
 _PLENTY = 256  # bytes that hold a stamp
 
 
-class _Ended(Enum):
-    WHOLE = auto()  # cleanly: the container ended, or the server closed
-    BROKEN = auto()
-    SILENT = auto()
-    NOT_YET = auto()  # the container has not started
-    OTHER = auto()  # the body is of another instance
-
-
-class Stream:
+class Stream(Account):
     """Reads one container's log; ``run`` in a thread of its own."""
 
     def __init__(
@@ -69,31 +62,27 @@ class Stream:
             silence: seconds without a line until it is asked for anew.
             stop: ends ``run`` when it is set.
         """
-        self.coverage = Coverage(container)
-        self._cluster, self._sink, self._follow, self._silence = cluster, sink, follow, silence
+        super().__init__(container, sink)
+        self._cluster, self._follow, self._silence = cluster, follow, silence
         self._since, self._tail = since, tail
         self._stop = stop or Event()
+        self._opened, self._open = 0, False  # bodies of this instance; whether there is one now
+        self._last = Ended.NOT_YET
         self._begin_anew()
         self._unfinished = b""  # the last line, if the body ended within it
         self._unsettled = False  # asked again, and nothing has shown yet whether lines are missing
         self._whole = False  # the last body was read to a clean end
         self._lookout = Lookout(cluster, self._stop, lambda reason: self._say(reason, "error"), patience=follow)
-        self._wait = 0.0
-        self._said = ""
+        self._wait, self._why = 0.0, ""
         self._lag = Lag()
         self._jump: tuple[int | None, str] | None = None  # a gap that ends with the next line
         self._response: urllib3.BaseHTTPResponse | None = None
-
-    @property
-    def container(self) -> Container:
-        """As it was seen last."""
-        return self.coverage.container
 
     def run(self) -> None:
         """Reads until the end, or until told to stop. Errors are left in ``coverage``."""
         try:
             if self._tail is None and self.container.previous and self.container.previous != self.container.instance:
-                if self._read_previous() not in {_Ended.WHOLE, _Ended.NOT_YET}:
+                if self._read_previous() not in {Ended.WHOLE, Ended.NOT_YET}:
                     self._missing(self._recent.last, _UNREAD, stop=time_of(self.container.started))
                 self._begin_anew()
             self._read_on()
@@ -103,29 +92,27 @@ class Stream:
             self._fail(f"internal error: {error!r}", None)
         if self._unsettled:
             self._missing(self._recent.last, "the last line read did not come again")
+        elif self._stop.is_set() and not self._whole and self._last != Ended.NOT_YET and not self.coverage.error:
+            self._missing(self._recent.last, "it could not be read any more")
         self._begin_anew()
         self._tell("ended", "")
-
-    def _fail(self, reason: str, status: int | None) -> None:
-        self.coverage.error = ClusterError(self.coverage.origin, reason, status)
-        self._tell("error", reason)
 
     def close(self) -> None:
         """Wakes ``run`` up after its ``stop`` is set; from any thread."""
         with suppress(Exception):  # it may end at this moment by itself
             if self._response is not None:
-                self._response.shutdown()
+                self._cluster.wake(self._response)
 
     def _read_on(self) -> None:
         """Reads what runs, again and again."""
         attempt = 0
         while not self._stop.is_set():
             before = self.coverage.lines
-            ended = self._read()
-            now = self._lookout.look(self.container)
+            ended = self._last = self._read()
+            now = self._after(ended)
             if self._stop.is_set():
                 return
-            if now is None or (now.done and ended in {_Ended.WHOLE, _Ended.OTHER}):
+            if now is None or (now.done and ended in {Ended.WHOLE, Ended.OTHER}):
                 self._take_unfinished()
                 if not self._whole:
                     self._unsettled = False
@@ -136,17 +123,36 @@ class Stream:
                 attempt = 0
                 continue
             self.coverage.container = now or self.container
-            if ended == _Ended.WHOLE and not self._follow:
+            if ended == Ended.WHOLE and not self._follow and (not self._unfinished or attempt == _FINISHING):
                 self._take_unfinished()
                 return
             attempt = 0 if self.coverage.lines > before else attempt + 1
-            if not self._follow and (attempt >= _TRIES or ended == _Ended.NOT_YET):
-                raise ClusterError(self.coverage.origin, self._said or f"gave up after {attempt} tries")
-            if ended != _Ended.SILENT:
+            if not self._follow and (attempt >= _TRIES or ended == Ended.NOT_YET):
+                raise ClusterError(self.coverage.origin, f"{self._why or 'it does not end'} (tried {attempt} times)")
+            if ended != Ended.SILENT:
                 self._stop.wait(self._wait or pause(attempt))
 
-    def _read(self, *, previous: bool = False) -> _Ended:
+    def _after(self, ended: Ended) -> Container | None:
+        """The container after a body has ended."""
+        try:
+            return self._lookout.look(self.container)
+        except ClusterError:
+            if ended == Ended.WHOLE and not self._follow:
+                return self.container  # the log is there, whatever is wrong now
+            raise
+
+    def _read(self, *, previous: bool = False) -> Ended:
         """Reads one answer to its end."""
+        self._wait, self._open = 0.0, False
+        try:
+            return self._take_body(self._query(previous=previous))
+        except SilenceError:
+            return Ended.SILENT
+        except ClusterError as error:
+            return self._ended_by(error, previous=previous)
+
+    def _query(self, *, previous: bool) -> Query:
+        """What to ask for."""
         query: dict[str, str | int] = {"container": self.container.name, "timestamps": "true"}
         if previous:
             query["previous"] = "true"
@@ -155,45 +161,65 @@ class Stream:
         since = self._recent.since or (None if self._since is None else whole_second(self._since))
         if since:
             query["sinceTime"] = since
-        if self._tail is not None and not previous and not self.coverage.lines:
+        if self._tail is not None and not previous and not self._opened:
             query["tailLines"] = self._tail
-        asked, self._wait = time.time_ns(), 0.0
-        try:
-            return self._take_body(query, asked)
-        except SilenceError:
-            return _Ended.SILENT
-        except ClusterError as error:
-            if error.status == _BAD and (previous or "waiting to start" in error.reason):
-                self._say(error.reason, "waiting")  # or the runtime has thrown the instance before away
-                return _Ended.NOT_YET
-            if error.status not in (GONE, *(PASSING if self._follow else (None, *AGAIN))):
-                raise
-            self._wait, self._said = error.retry_after or 0.0, error.reason
-            return _Ended.BROKEN  # what is gone, the pod tells
+        return query
 
-    def _take_body(self, query: Query, asked: int) -> _Ended:
+    def _ended_by(self, error: ClusterError, *, previous: bool) -> Ended:
+        if self._stop.is_set():  # woken
+            self._whole = self._open and not self._unsettled
+            self._mark_time(time.time_ns() if self._whole else None)
+            return Ended.BROKEN
+        self._wait, self._why = error.retry_after or 0.0, error.reason
+        if error.status is not None and error.status != GONE:
+            self._say(error.reason, "waiting" if error.status == BAD else "error")
+        return meaning(error, follow=self._follow, previous=previous)
+
+    def _take_body(self, query: Query) -> Ended:
         overlap = self._recent.overlap()
+        asked = time.time_ns()
         response = self._cluster.open(f"{self.container.path}/log", query, silence=self._silence)
-        self._response = response
+        self._response, self._open = response, True
+        if self._tail == 0 and not self._opened:  # what comes from now on, also when it breaks before the first line
+            self._since = self._recent.begin = self._cluster.time_of(response) or asked
+        self._opened += 1
         self._unsettled = not overlap.found
         self._unfinished, self._whole = b"", False
         for lines in whole_lines(self._cluster.body(response)):
-            if not lines.endswith(b"\n"):
-                self._unfinished = lines
-            elif not self._take(lines, overlap):
-                return _Ended.OTHER
             if self._stop.is_set():
                 break
-        self._whole = True
-        self.coverage.until = time.time_ns() if self._stop.is_set() and not self._unsettled else asked
-        return _Ended.WHOLE
+            if not lines.endswith(b"\n"):
+                self._end_within(lines)
+            elif not self._take(lines, overlap):
+                return Ended.OTHER
+        self._whole = not self._unsettled or not self._stop.is_set()
+        self._mark_time(time.time_ns() if self._stop.is_set() else self._cluster.time_of(response) or asked)
+        return Ended.WHOLE
+
+    def _mark_time(self, now: int | None) -> None:
+        """Until when the log was read."""
+        if now is not None and not self._unsettled:
+            self.coverage.until = now
+
+    def _end_within(self, rest: bytes) -> None:
+        """A body that ends within a line: of the log, or in what the kubelet has to say about it.
+
+        Raises:
+            ClusterError: the latter, if the log is not followed: nothing came instead.
+        """
+        if nanoseconds(rest) is not None:
+            self._unfinished = rest
+            return
+        self._add_diagnostics([rest])
+        if not self._follow:
+            raise ClusterError(self.coverage.origin, f"the kubelet says: {self.coverage.diagnostics[-1]}")
 
     def _take(self, lines: bytes, overlap: Overlap) -> bool:
         """Gives out what is new; False if the lines are another instance's."""
         lines, said = separate(lines)
-        if said:
-            self.coverage.add_diagnostics(said)
-            self._tell("diagnostic", said[0].decode("utf-8", "backslashreplace"))
+        self._add_diagnostics(said)
+        if lines and self._opened > 1 and not self._recent.anchor and not self._lookout.is_same(self.container):
+            return False
         if not overlap.over:
             lines, newer = overlap.feed(lines)
             if newer and not overlap.found:
@@ -208,19 +234,19 @@ class Stream:
 
     def _give(self, lines: bytes) -> None:
         covered, stamp = self.coverage, nanoseconds(lines)
-        if covered.first is None:
-            covered.first = stamp
-            if self._tail is not None:
-                self._recent.begin = covered.first
+        new = not self._recent.anchor
+        if covered.first is None and self._tail and stamp is not None:
+            self._recent.begin = stamp + 1  # lines of the same stamp that do not come again were before it
         if self._jump:
             start, why = self._jump
             self._jump = None
             self._missing(start, why, stop=stamp)
         self._recent.add(lines)
-        covered.last = self._recent.last
+        self._said = ""
+        covered.add(stamp, self._recent.last, new=new)
         if self._sink.lines(covered.origin, lines):
             covered.lines += lines.count(b"\n")
-        else:
+        elif not self._stop.is_set():
             self._missing(stamp, _FULL, stop=covered.last)
         if self._follow and stamp is not None:
             self._look_behind(stamp)
@@ -241,24 +267,28 @@ class Stream:
             self._jump = self._recent.last, f"{times} restarts; the logs between are gone"
             self._begin_anew()
         gaps, whole = len(self.coverage.gaps), self._whole
-        ended = self._read_previous()
-        unread = self._unsettled or (ended != _Ended.WHOLE and not whole)
+        # Of one that crashed at once, `previous` may be the instance that waits now, which is read as itself.
+        ended = self._read_previous() if now.previous != now.instance else Ended.OTHER
+        unread = self._unsettled or (ended != Ended.WHOLE and not whole)
         if (self._jump or unread) and gaps == len(self.coverage.gaps):
             self._missing(*(self._jump or (self._recent.last, _UNREAD)), stop=time_of(now.started))
         self._jump, self._unsettled = None, False
         self._begin_anew()
 
-    def _read_previous(self) -> _Ended:
+    def _read_previous(self) -> Ended:
         """The log of the instance before, to its end."""
         for attempt in range(_TRIES):
             ended = self._read(previous=True)
-            if ended not in {_Ended.BROKEN, _Ended.SILENT} or self._stop.wait(self._wait or pause(attempt)):
+            if ended not in {Ended.BROKEN, Ended.SILENT} or self._stop.wait(self._wait or pause(attempt)):
                 break
+        if ended == Ended.WHOLE:
+            self._take_unfinished()
         return ended
 
     def _begin_anew(self) -> None:
         self._recent = Recent()
         self._recent.begin = self._since
+        self._opened = min(self._opened, 1) if self._tail is not None else 0
 
     def _look_behind(self, stamp: int) -> None:
         """Notices that reading fell behind, as in a suspended process, and that the log was rotated meanwhile."""
@@ -268,16 +298,3 @@ class Stream:
         first = nanoseconds(b"".join(self._cluster.body(self._cluster.open(f"{self.container.path}/log", query))))
         if first is not None and first > stamp:
             self._missing(stamp, _BEHIND, stop=first)
-
-    def _missing(self, start: int | None, why: str, *, stop: int | None = None) -> None:
-        """A gap; without ``stop`` until now."""
-        if self.coverage.add_gap(start, time.time_ns() if stop is None else stop, why):
-            self._tell("gap", why)
-
-    def _say(self, reason: str, what: What) -> None:
-        if reason != self._said:
-            self._said = reason
-            self._tell(what, reason)
-
-    def _tell(self, what: What, text: str) -> None:
-        self._sink.tell(Notice(what, self.coverage.origin, text))

@@ -149,8 +149,7 @@ def _coverage(
         FROM gateway_cases WHERE code_of <> 'EGL192' AND local_ip IS NOT NULL GROUP BY local_ip""")
     connection.execute("""
         CREATE TABLE replicas AS
-        SELECT ip, min(first_ns) AS first_ns, max(last_ns) AS last_ns
-        FROM (SELECT * FROM learned UNION ALL SELECT * FROM known) GROUP BY ip""")
+        SELECT * FROM known UNION ALL SELECT * FROM learned WHERE ip NOT IN (SELECT ip FROM known)""")
 
 
 # Whether a cluster is one host's, could be any host's, or cannot be told.
@@ -169,16 +168,19 @@ WITH best AS (
     FROM pairs p JOIN gateway_cases g ON g.id = p.gid WHERE p.how <> 'connection' GROUP BY p.sid
 ),
 sent AS (
-    SELECT s.*, r.ip IS NOT NULL AS replica_read, best.how, best.gid AS paired, inners.inner_id,
+    SELECT s.*, s.upstream_ip IN (SELECT ip FROM replicas) AS replica_read,
+           best.how, best.gid AS paired, inners.inner_id,
            (SELECT count(*) FROM gateway_lines) = 0 AS unread,
            (SELECT count(*) FROM learned) = 0 AS addressless,
-           coalesce(s.stop >= r.first_ns AND s.stop + {GRACE} <= r.last_ns, false) AND NOT EXISTS (
+           EXISTS (
+               SELECT 1 FROM replicas r
+               WHERE r.ip = s.upstream_ip AND s.stop >= r.first_ns AND s.stop + {GRACE} <= r.last_ns
+           ) AND NOT EXISTS (
                SELECT 1 FROM gaps g
                WHERE g.ip = s.upstream_ip AND g.first_ns <= s.stop + {GRACE} AND g.last_ns >= s.start) AS covered
     FROM sidecar_cases s
     LEFT JOIN best ON best.sid = s.id
     LEFT JOIN inners ON inners.outer_id = best.gid
-    LEFT JOIN replicas r ON r.ip = s.upstream_ip
     WHERE s.code_of <> 'EGL193'
 ),
 told AS (

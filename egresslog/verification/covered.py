@@ -29,8 +29,7 @@ class Gap(Protocol):
 class Covered(Protocol):
     """What ``sources.coverage`` knows of one container."""
 
-    first: int | None
-    last: int | None
+    parts: list[tuple[int, int]]
     until: int | None
 
 
@@ -51,15 +50,17 @@ def name_pods(connection: duckdb.DuckDBPyConnection, pods: Iterable[tuple[str, s
 
 
 def spans(read: Iterable[tuple[str, Covered]]) -> list[Span]:
-    """Of each gateway IP, from when to when its log was read.
+    """Of each gateway IP, from when to when its log was read; between two instances something may be missing.
 
     ``until`` is by our clock, which may be ahead of the node's: only what is older than that may differ counts.
     """
-    return [
-        (ip, covered.first, max(covered.last or 0, (covered.until or 0) - SKEW))
-        for ip, covered in read
-        if covered.first is not None
-    ]
+    made = []
+    for ip, covered in read:
+        ends = [last for _, last in covered.parts]
+        if ends:  # what runs now was read until then
+            ends[-1] = max(ends[-1], (covered.until or 0) - SKEW)
+        made += [(ip, first, end) for (first, _), end in zip(covered.parts, ends, strict=True)]
+    return made
 
 
 def gaps(missing: Iterable[tuple[str, Gap]]) -> list[Span]:
