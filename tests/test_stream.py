@@ -690,3 +690,19 @@ def test_a_watch_that_ends_at_once_is_no_busy_loop(server: Server, cluster: Clus
 def test_pauses_stay_short_for_ever() -> None:
     """After a night of silence the number of tries is large."""
     assert pause(100_000) <= 30
+
+
+def test_silence_after_a_rotation_is_no_gap(server: Server, cluster: Cluster) -> None:
+    """The stream was there when the log was rotated, and then nothing was written for long: nothing is missing."""
+    write(cluster, 1, 20, T0)
+    log = cluster.pod("istio-system", GATEWAY).log()
+    with following(server, silence=0.3) as given:
+        given.until(lambda: given.count() == 20)
+        log.rotate()
+        polls = logs_read(server)
+        server.wait(lambda: logs_read(server) >= polls + 3)  # it was looked after, without following
+        write(cluster, 21, 30, T0 + 60 * SECOND)
+        given.until(lambda: given.count() == 30)
+        assert given.lines() == numbered(1, 30)
+        assert given.follower.coverage[0].gaps == []
+        assert sum("follow" in request.query for request in server.requests) == 1

@@ -200,14 +200,22 @@ class Cluster:
             return None
 
     @staticmethod
+    def bear(response: urllib3.BaseHTTPResponse, silence: float) -> None:
+        """Lets an answer be silent for so many seconds from now on."""
+        sock = getattr(response.connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(silence)
+
+    @staticmethod
     def wake(response: urllib3.BaseHTTPResponse) -> None:
         """Ends an answer that another thread waits for.
 
         Not by urllib3's ``shutdown``: that takes TLS off the socket, and the thread would read what was encrypted.
         """
-        connection = response.connection
-        if connection is not None and getattr(connection, "sock", None) is not None:
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # type: ignore[attr-defined]
+        sock = getattr(response.connection, "sock", None)
+        with suppress(OSError):  # it has ended by itself
+            if sock is not None:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def headers(self) -> dict[str, str]:
         """Who asks. The client renews tokens here, which may run an exec plugin: one thread at a time."""

@@ -15,6 +15,7 @@ from egresslog.sources.finding import watch
 from egresslog.sources.pods import Container, Target
 from egresslog.sources.spool import Spool
 from egresslog.sources.stream import SILENCE, Stream
+from egresslog.sources.watchdog import watch_over
 
 STREAMS = 50  # at a time: each holds a watch of the node's kernel (inotify), of which there are 128 and less
 _PATIENCE = 2.0  # seconds to wait for threads in the end
@@ -58,6 +59,7 @@ class Follower:
 
     def start(self) -> None:
         """Begins to look for containers and to read."""
+        self._start(watch_over, self._cluster, self._followed, self._silence, self._stop)
         for target in self._targets:
             self._start(watch, self._cluster, target, self._found, self._trouble, self._stop)
 
@@ -146,6 +148,10 @@ class Follower:
     def tell(self, notice: Notice) -> None:
         """Passes a notice on, behind the lines before it."""
         self.spool.put(notice)
+
+    def _followed(self) -> list[Stream]:
+        with self._lock:
+            return [self._streams[key] for key in self._running]
 
     @property
     def _read(self) -> int:

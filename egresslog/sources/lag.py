@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import time
 
+from egresslog.sources.cluster import Cluster
+from egresslog.sources.pods import Container
+from egresslog.sources.stamps import nanoseconds
+
+_PLENTY = 256  # bytes that hold a stamp
 _BEHIND = 10 * 10**9  # ns more than usual
 
 
@@ -23,3 +28,15 @@ class Lag:
             return False
         self._again = now + _BEHIND
         return True
+
+    def gap(self, stamp: int, cluster: Cluster, container: Container) -> int | None:
+        """If reading is behind, and the log was rotated since: the stamp (ns) that the file begins with now.
+
+        Raises:
+            ClusterError: the log cannot be asked for.
+        """
+        if not self.is_behind(stamp):
+            return None
+        query: dict[str, str | int] = {"container": container.name, "timestamps": "true", "limitBytes": _PLENTY}
+        first = nanoseconds(b"".join(cluster.body(cluster.open(f"{container.path}/log", query))))
+        return first if first is not None and first > stamp else None

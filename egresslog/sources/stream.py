@@ -25,14 +25,14 @@ from egresslog.sources.stamps import Overlap, Recent, nanoseconds, separate, who
 if TYPE_CHECKING:
     import urllib3
 
-SILENCE = 30.0  # seconds without a line until a stream is asked for anew: kubelets before 1.29 lose it at rotation
+SILENCE = 30.0  # seconds without a line until a stream is looked after
+_FOREVER = 3600.0  # seconds
 _TRIES = 6  # of a log that is read to its end
 _UNREAD = "the log of the instance before cannot be read"
 _ROTATED = "the log was rotated before it could be read again"
 _BEHIND = "reading fell behind, and the log was rotated meanwhile; lines may be missing"
 _FULL = "read, and dropped: memory and disk for waiting lines are full"
 _FINISHING = 3  # looks at a line that is not whole yet
-_PLENTY = 256  # bytes that hold a stamp
 
 
 class Stream(Account):
@@ -59,7 +59,7 @@ class Stream(Account):
             follow: go on when the end is reached.
             since: only lines that the runtime stamped from then on (ns).
             tail: only so many lines to begin with; None also reads the instance before the last restart.
-            silence: seconds without a line until it is asked for anew.
+            silence: seconds to wait for an answer.
             stop: ends ``run`` when it is set.
         """
         super().__init__(container, sink)
@@ -76,14 +76,15 @@ class Stream(Account):
         self._wait, self._why = 0.0, ""
         self._lag = Lag()
         self._jump: tuple[int | None, str] | None = None  # a gap that ends with the next line
-        self._response: urllib3.BaseHTTPResponse | None = None
+        self.response: urllib3.BaseHTTPResponse | None = None  # the last
+        self.heard = time.monotonic()  # when there was a line
 
     def run(self) -> None:
         """Reads until the end, or until told to stop. Errors are left in ``coverage``."""
         try:
             if self._tail is None and self.container.previous and self.container.previous != self.container.instance:
                 if self._read_previous() not in {Ended.WHOLE, Ended.NOT_YET}:
-                    self._missing(self._recent.last, _UNREAD, stop=time_of(self.container.started))
+                    self._missing(self.recent.last, _UNREAD, stop=time_of(self.container.started))
                 self._begin_anew()
             self._read_on()
         except (ClusterError, LineError) as error:
@@ -91,17 +92,17 @@ class Stream(Account):
         except Exception as error:  # noqa: BLE001  (a mistake of ours must not look like a log that ends)
             self._fail(f"internal error: {error!r}", None)
         if self._unsettled:
-            self._missing(self._recent.last, "the last line read did not come again")
+            self._missing(self.recent.last, "the last line read did not come again")
         elif self._stop.is_set() and not self._whole and self._last != Ended.NOT_YET and not self.coverage.error:
-            self._missing(self._recent.last, "it could not be read any more")
+            self._missing(self.recent.last, "it could not be read any more")
         self._begin_anew()
         self._tell("ended", "")
 
     def close(self) -> None:
         """Wakes ``run`` up after its ``stop`` is set; from any thread."""
         with suppress(Exception):  # it may end at this moment by itself
-            if self._response is not None:
-                self._cluster.wake(self._response)
+            if self.response is not None:
+                self._cluster.wake(self.response)
 
     def _read_on(self) -> None:
         """Reads what runs, again and again."""
@@ -116,7 +117,7 @@ class Stream(Account):
                 self._take_unfinished()
                 if not self._whole:
                     self._unsettled = False
-                    self._missing(self._recent.last, "the pod went away before its log was read to the end")
+                    self._missing(self.recent.last, "the pod went away before its log was read to the end")
                 return
             if now and self.container.instance and now.instance != self.container.instance:
                 self._restarted(now)
@@ -158,7 +159,7 @@ class Stream(Account):
             query["previous"] = "true"
         elif self._follow:
             query["follow"] = "true"
-        since = self._recent.since or (None if self._since is None else whole_second(self._since))
+        since = self.recent.since or (None if self._since is None else whole_second(self._since))
         if since:
             query["sinceTime"] = since
         if self._tail is not None and not previous and not self._opened:
@@ -176,18 +177,21 @@ class Stream(Account):
         return meaning(error, follow=self._follow, previous=previous)
 
     def _take_body(self, query: Query) -> Ended:
-        overlap = self._recent.overlap()
+        overlap = self.recent.overlap()
         asked = time.time_ns()
         response = self._cluster.open(f"{self.container.path}/log", query, silence=self._silence)
-        self._response, self._open = response, True
+        if self._follow:  # whether silence means anything, the watchdog finds out
+            self._cluster.bear(response, _FOREVER)
+        self.response, self._open, self.heard = response, True, time.monotonic()
         if self._tail == 0 and not self._opened:  # what comes from now on, also when it breaks before the first line
-            self._since = self._recent.begin = self._cluster.time_of(response) or asked
+            self._since = self.recent.begin = self._cluster.time_of(response) or asked
         self._opened += 1
         self._unsettled = not overlap.found
         self._unfinished, self._whole = b"", False
         for lines in whole_lines(self._cluster.body(response)):
             if self._stop.is_set():
                 break
+            self.heard = time.monotonic()
             if not lines.endswith(b"\n"):
                 self._end_within(lines)
             elif not self._take(lines, overlap):
@@ -218,14 +222,14 @@ class Stream(Account):
         """Gives out what is new; False if the lines are another instance's."""
         lines, said = separate(lines)
         self._add_diagnostics(said)
-        if lines and self._opened > 1 and not self._recent.anchor and not self._lookout.is_same(self.container):
+        if lines and self._opened > 1 and not self.recent.anchor and not self._lookout.is_same(self.container):
             return False
         if not overlap.over:
             lines, newer = overlap.feed(lines)
             if newer and not overlap.found:
                 if not self._lookout.is_same(self.container):
                     return False
-                self._missing(self._recent.last, _ROTATED, stop=nanoseconds(newer))
+                self._missing(self.recent.last, _ROTATED, stop=nanoseconds(newer))
                 overlap.found = True
             self._unsettled = not overlap.found
         if lines:
@@ -234,22 +238,22 @@ class Stream(Account):
 
     def _give(self, lines: bytes) -> None:
         covered, stamp = self.coverage, nanoseconds(lines)
-        new = not self._recent.anchor
+        new = not self.recent.anchor
         if covered.first is None and self._tail and stamp is not None:
-            self._recent.begin = stamp + 1  # lines of the same stamp that do not come again were before it
+            self.recent.begin = stamp + 1  # lines of the same stamp that do not come again were before it
         if self._jump:
             start, why = self._jump
             self._jump = None
             self._missing(start, why, stop=stamp)
-        self._recent.add(lines)
+        self.recent.add(lines)
         self._said = ""
-        covered.add(stamp, self._recent.last, new=new)
+        covered.add(stamp, self.recent.last, new=new)
         if self._sink.lines(covered.origin, lines):
             covered.lines += lines.count(b"\n")
         elif not self._stop.is_set():
             self._missing(stamp, _FULL, stop=covered.last)
-        if self._follow and stamp is not None:
-            self._look_behind(stamp)
+        if self._follow and stamp is not None and (gap := self._lag.gap(stamp, self._cluster, self.container)):
+            self._missing(stamp, _BEHIND, stop=gap)
 
     def _take_unfinished(self) -> None:
         """The last line of a container that has ended may lack its newline; while it runs, it comes again whole."""
@@ -264,14 +268,14 @@ class Stream(Account):
         self.coverage.container = now
         self._tell("restarted", "")
         if times > 1:  # the cluster keeps one instance's log
-            self._jump = self._recent.last, f"{times} restarts; the logs between are gone"
+            self._jump = self.recent.last, f"{times} restarts; the logs between are gone"
             self._begin_anew()
         gaps, whole = len(self.coverage.gaps), self._whole
         # Of one that crashed at once, `previous` may be the instance that waits now, which is read as itself.
         ended = self._read_previous() if now.previous != now.instance else Ended.OTHER
         unread = self._unsettled or (ended != Ended.WHOLE and not whole)
         if (self._jump or unread) and gaps == len(self.coverage.gaps):
-            self._missing(*(self._jump or (self._recent.last, _UNREAD)), stop=time_of(now.started))
+            self._missing(*(self._jump or (self.recent.last, _UNREAD)), stop=time_of(now.started))
         self._jump, self._unsettled = None, False
         self._begin_anew()
 
@@ -286,15 +290,6 @@ class Stream(Account):
         return ended
 
     def _begin_anew(self) -> None:
-        self._recent = Recent()
-        self._recent.begin = self._since
+        self.recent = Recent()
+        self.recent.begin = self._since
         self._opened = min(self._opened, 1) if self._tail is not None else 0
-
-    def _look_behind(self, stamp: int) -> None:
-        """Notices that reading fell behind, as in a suspended process, and that the log was rotated meanwhile."""
-        if not self._lag.is_behind(stamp):
-            return
-        query: Query = {"container": self.container.name, "timestamps": "true", "limitBytes": _PLENTY}
-        first = nanoseconds(b"".join(self._cluster.body(self._cluster.open(f"{self.container.path}/log", query))))
-        if first is not None and first > stamp:
-            self._missing(stamp, _BEHIND, stop=first)
