@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +26,15 @@ from .kubeapi.cluster import Cluster
 from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
+from .lab.lab import LabLogs
+from .lab.mesh import GATEWAY as LAB_GATEWAY
+from .lab.mesh import GATEWAY_ADDRESS
+from .lab.scenarios import SCENARIOS
 from .test_parser import AGENT, JSON, SEED, TEXT
 
 GATEWAY = "istio-egressgateway-7d9f-abcde"
 SLEEP = "sleep-6b8f9-xyz12"
+OUTSIDE = "127.0.3.0/24"  # of the lab
 SERVICE = "istio-egressgateway.istio-system.svc.cluster.local"
 # T0 is 2026-11-18T11:06:40Z. The pair: the sidecar's own address there is the gateway's peer here.
 AT_GATEWAY = (
@@ -630,3 +636,35 @@ def test_what_the_kubelet_says_instead_of_a_log_is_an_error(server: Server, clus
     result = run("report")
     assert result.exit_code == 3
     assert "the kubelet says: unable to retrieve container logs for containerd://1" in result.stderr
+
+
+def test_what_real_envoys_wrote_reads_the_same(
+    server: Server, cluster: Cluster, lab_logs: LabLogs, tmp_path: Path
+) -> None:
+    """All scenarios of the lab, from files and through the API: the same verdict for every host."""
+    began = time.time_ns() - 3600 * SECOND
+    cluster.pod("istio-system", GATEWAY).delete()
+    cluster.pod("default", SLEEP).delete()
+    paths: dict[str, list[str]] = {"gateway": [], "sidecar": []}
+    for proxy in lab_logs.proxies:
+        hop = "gateway" if proxy == LAB_GATEWAY else "sidecar"
+        lines = [line for one in SCENARIOS for line in lab_logs.lines(one.name, proxy, "istio")]
+        path = tmp_path / f"{proxy}.log"
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        paths[hop].append(str(path))
+        name = f"{proxy}-1"
+        if hop == "gateway":
+            pod = cluster.add_pod(name, ip=GATEWAY_ADDRESS)
+        else:
+            pod = cluster.add_pod(name, "clients", labels={}, containers=("app", "istio-proxy"), ip="127.0.9.9")
+        pod.log("istio-proxy").write(AGENT.encode(), at=began)
+        pod.log("istio-proxy").write(*lines)
+    files = egresslog.verify(
+        gateway=egresslog.read(paths["gateway"]), sidecars=egresslog.read(paths["sidecar"]), external=[OUTSIDE]
+    )
+    gateway = egresslog.read_cluster()
+    live = egresslog.verify(gateway=gateway, sidecars=egresslog.read_sidecars(but=gateway), external=[OUTSIDE])
+    assert len(files) > 30
+    assert {one.host: (one.verdict, one.counts) for one in live} == {
+        one.host: (one.verdict, one.counts) for one in files
+    }

@@ -72,6 +72,8 @@ class Follower:
         deadline = time.monotonic() + _PATIENCE
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        for stream in self._followed():
+            stream.coverage.add_gap(stream.coverage.last, None, "its reader did not end in time")
         self.spool.close()
 
     @property
