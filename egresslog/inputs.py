@@ -165,6 +165,10 @@ def open_logs(
     live = bool(workloads or from_all)
     if (live and sidecar) or (workloads and from_all):
         raise UsageError("give one of --sidecar, --from and --from-all")
+    from egresslog.sources.pods import Target  # noqa: PLC0415
+
+    for text in workloads or ():
+        Target.workload(text)  # wrong ones are told before anything is read
     to: dict[str, Any] = {"color": color, "output_file": output_file, "rejects": rejects}
     logs: dict[str, Log] = {}
     if gateway or live or place.said or not sidecar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ from egresslog.sources.pods import Target, gateway_targets
 
 from .kubeapi.server import Server
 
+# What is started in the background of a script ignores Ctrl-C, and so would what it starts.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom egresslog.cli import main\nmain()",
+]
 SECOND = 10**9
 T0 = 1_795_000_000 * SECOND  # 2026-11-18T11:06:40Z
 GATEWAY = "istio-egressgateway-7d9f-abcde"

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from egresslog.cli import app
 from egresslog.errors import ClusterError
 from egresslog.sources.cluster import Cluster as Api
 
+from .following import INTERRUPTIBLE
 from .kubeapi.cluster import Cluster
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
@@ -298,7 +298,7 @@ def test_an_interruption_is_not_kept_waiting(server: Server) -> None:
     """Ctrl-C while a log is never answered ends the command at once."""
     server.faults.append(Fault("hang"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "egresslog", "report", "--kubeconfig", str(server.kubeconfig())],
+        [*INTERRUPTIBLE, "report", "--kubeconfig", str(server.kubeconfig())],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     server.wait(lambda: server.faults[0].happened)

@@ -26,7 +26,7 @@ MAY = {
     "live": {"errors", "log", "mesh", "reading", "records", "report", "sources", "verdicts"},
     "show": {"errors", "live", "log", "reading", "records", "report", "sources", "verdicts", "verification"},
     "options": {"records", "sources", "verification"},
-    "inputs": {"errors", "live", "log", "report", "show"},
+    "inputs": {"errors", "live", "log", "report", "show", "sources"},
     "exits": {"errors", "show"},
     "cli": {"cli_tail", "cli_verify", "errors", "exits", "inputs", "options", "records", "report", "show"},
     "cli_tail": {"exits", "inputs", "options", "show", "sources"},

@@ -20,8 +20,9 @@ from typer.testing import CliRunner, Result
 import egresslog
 from egresslog.cli import app
 from egresslog.errors import ClusterError, UsageError
+from egresslog.verdicts import Judgement
 
-from .following import SECOND, T0
+from .following import INTERRUPTIBLE, SECOND, T0
 from .kubeapi.cluster import Cluster
 from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.faults import Fault
@@ -369,7 +370,7 @@ class Tail:
 
     def __init__(self, config: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "egresslog", "tail", "--kubeconfig", str(config), *arguments],
+            [*INTERRUPTIBLE, "tail", "--kubeconfig", str(config), *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONWARNINGS": "error"},
         )  # fmt: skip
@@ -547,7 +548,7 @@ def test_watch_prints_what_changes(server: Server, cluster: Cluster) -> None:
     """All verdicts first, then a line per change; Ctrl-C ends it with the last answer."""
     write(cluster, AT_GATEWAY)
     process = subprocess.Popen(
-        [sys.executable, "-m", "egresslog", "verify", "edition.cnn.com", "--from", "default/sleep", "--watch", "--every",
+        [*INTERRUPTIBLE, "verify", "edition.cnn.com", "--from", "default/sleep", "--watch", "--every",
          "200ms", "-o", "ndjson"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -665,6 +666,11 @@ def test_what_real_envoys_wrote_reads_the_same(
     gateway = egresslog.read_cluster()
     live = egresslog.verify(gateway=gateway, sidecars=egresslog.read_sidecars(but=gateway), external=[OUTSIDE])
     assert len(files) > 30
-    assert {one.host: (one.verdict, one.counts) for one in live} == {
-        one.host: (one.verdict, one.counts) for one in files
-    }
+    # What the gateway's coverage decides about may differ: the cluster knows that its log was read until now.
+    told = {Judgement.PROVEN, Judgement.BYPASSED, Judgement.MISROUTED, Judgement.BLOCKED}
+
+    def certain(found: egresslog.Verdicts) -> dict[str, dict[Judgement, int]]:
+        return {one.host: {verdict: count for verdict, count in one.counts.items() if verdict in told} for one in found}
+
+    assert certain(live) == certain(files)
+    assert {one.host for one in live if one.verdict in told} == {one.host for one in files if one.verdict in told}

@@ -177,6 +177,8 @@ def test_seed_line_proves_the_hop(desk: Desk) -> None:
         {
             "source_ip": "172.30.146.87",
             "gateway": None,
+            "source_pod": None,
+            "gateway_pod": None,
             "upstream_host": "151.101.193.67:80",
             "verdict": "PROVEN",
             "requests": 1,
