@@ -10,12 +10,11 @@ from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import role
 from egresslog.records.catalogue import known
 from egresslog.records.format import Format
-from egresslog.sources.cluster import GONE, Cluster
+from egresslog.sources.cluster import FORBIDDEN, GONE, Cluster
 from egresslog.sources.collect import Collected
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.pods import NAMESPACE, SELECTOR, Target
 
-_FORBIDDEN = 403
 _TELEMETRIES = ("v1", "v1alpha1")  # Istio 1.22 brought the first
 _REVISION = "istio.io/rev"
 _NAMED = 5  # namespaces, containers
@@ -33,10 +32,15 @@ def missing(cluster: Cluster, targets: Sequence[Target], found: Collected) -> So
 
 def explained(error: SourceError, targets: Sequence[Target]) -> SourceError:
     """The error with the Role that is missing, if it is rights that are."""
-    if not isinstance(error, ClusterError) or error.status != _FORBIDDEN:
+    if not isinstance(error, ClusterError) or error.status != FORBIDDEN:
         return error
     spaces = list(dict.fromkeys(target.namespace or "" for target in targets))
     roles = "---\n".join(role(space, sidecars=False, probe=False, static=False) for space in spaces)
+    return with_roles(error, roles)
+
+
+def with_roles(error: ClusterError, roles: str) -> ClusterError:
+    """A refusal with what it takes."""
     reason = f"{error.reason}\nWhat it takes, for somebody who may to apply (name the subject):\n{roles}"
     return ClusterError(error.origin, reason.rstrip(), error.status)
 

@@ -15,15 +15,15 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from egresslog.errors import ClusterError, UsageError
+from egresslog.live.diagnosis import with_roles
 from egresslog.live.tools import commands, refuses_options, told_by
 from egresslog.mesh.rights import role
-from egresslog.sources.cluster import Cluster
+from egresslog.sources.cluster import FORBIDDEN, Cluster
 from egresslog.sources.execute import execute, one_line
 from egresslog.sources.pods import PROXY, Container, Pod, choose
 
 _DEFAULT = "kubectl.kubernetes.io/default-container"  # Istio's injector sets it, too
 _START = 15.0  # seconds that it may take until a command runs, beside its own time
-_FORBIDDEN = 403
 # Not what tools take for a number, and so for an IP: 1.2.3, 0x7f.1.
 _NAME = re.compile(r"(?!.*\.\.)(?!(.*\.)?(\d+|0x[0-9a-f]*)$)[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?", re.ASCII)
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")  # RFC 3986
@@ -178,11 +178,9 @@ def _example(asked: str) -> str:
 
 def _explained(error: ClusterError, container: Container) -> ClusterError:
     """The error with the Role that is missing, if it is rights that are."""
-    if error.status != _FORBIDDEN or "pods/exec" not in error.reason:
+    if error.status != FORBIDDEN or "pods/exec" not in error.reason:
         return error
-    wanted = role(container.namespace, sidecars=False, probe=True, static=False)
-    reason = f"{error.reason}\nWhat it takes, for somebody who may to apply (name the subject):\n{wanted}"
-    return ClusterError(error.origin, reason.rstrip(), error.status)
+    return with_roles(error, role(container.namespace, sidecars=False, probe=True, static=False))
 
 
 def _without(container: Container, url: str) -> str:

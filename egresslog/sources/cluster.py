@@ -35,7 +35,7 @@ _PAGE = 500  # objects, as kubectl asks for
 _STREAMS = 1_000  # connections kept
 #: HTTP statuses after which to try again; of what is not there; of a version or page that is too old.
 AGAIN = (429, 500, 502, 503, 504)
-GONE = 404
+BAD, FORBIDDEN, GONE = 400, 403, 404
 #: What a follower waits out: no answer at all, a server in trouble, a token that will be renewed.
 PASSING = (None, 401, *AGAIN)
 EXPIRED = 410

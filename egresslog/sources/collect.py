@@ -11,14 +11,14 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import IO
 
-from egresslog.sources.cluster import Cluster
+from egresslog.sources.cluster import BAD, GONE, Cluster
 from egresslog.sources.coverage import Coverage, Notice
 from egresslog.sources.finding import find
 from egresslog.sources.paths import Found, Source
 from egresslog.sources.pods import Container, Target
 from egresslog.sources.stream import Stream
 
-_NO_LOG = (400, 404)  # what the API says of an ended pod whose log was thrown away
+_NO_LOG = (BAD, GONE)  # what the API says of an ended pod whose log was thrown away
 STREAMS = 5  # at a time, as kubectl does it
 
 
@@ -60,7 +60,7 @@ def collect(
     made = Collected()
     left_out = set(but)
     containers = find(cluster, targets)
-    made.errors, made.notes = list(containers.errors), containers.notes
+    made.errors = list(containers.errors)
     wanted = [container for container in containers.found if container.key not in left_out]
     readers = _Readers(cluster, [(one, made.place(number)) for number, one in enumerate(wanted)], since)
     try:
@@ -81,7 +81,7 @@ class _Readers:
     """Threads that read one log after another. They never keep the program from ending, whatever a server does."""
 
     def __init__(self, cluster: Cluster, work: Sequence[tuple[Container, Path]], since: int | None) -> None:
-        self._cluster, self._since = cluster, since
+        self._cluster = cluster
         self._stop = Event()
         self._done: SimpleQueue[None] = SimpleQueue()
         self._paths = [path for _, path in work]

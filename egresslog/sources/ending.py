@@ -5,9 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster import AGAIN, GONE, PASSING
-
-BAD = 400
+from egresslog.sources.cluster import AGAIN, BAD, GONE, PASSING
 
 
 class Ended(Enum):

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster import EXPIRED, GONE, Cluster, pause
+from egresslog.sources.cluster import EXPIRED, FORBIDDEN, GONE, Cluster, pause
 from egresslog.sources.pods import Container, Pod, Target, choose
 
 _SHORT = 5.0  # seconds: a watch lasts minutes
 _POLL = 5.0  # seconds between looks where nothing tells of changes
-_FORBIDDEN = 403
 
 
 Found = Callable[[Container, bool], None]
@@ -25,7 +24,6 @@ class Containers:
     """What was found: containers in order of their names, and why others cannot be read."""
 
     found: list[Container] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     errors: list[ClusterError] = field(default_factory=list)
 
 
@@ -113,10 +111,10 @@ def _follow(cluster: Cluster, target: Target, version: str, tell: Callable[[Pod]
             if kind in {"ADDED", "MODIFIED"} and target.matches(pod):
                 tell(pod)
     except ClusterError as error:
-        if error.status not in (None, EXPIRED, _FORBIDDEN):
+        if error.status not in (None, EXPIRED, FORBIDDEN):
             raise
         stop.wait(pause(0))
-        return error.status != _FORBIDDEN
+        return error.status != FORBIDDEN
     return True
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from egresslog.errors import ClusterError, LineError
 from egresslog.sources.account import Account
-from egresslog.sources.cluster import GONE, Cluster, Query, SilenceError, pause
+from egresslog.sources.cluster import BAD, GONE, Cluster, Query, SilenceError, pause
 from egresslog.sources.coverage import Sink
-from egresslog.sources.ending import BAD, Ended, meaning
+from egresslog.sources.ending import Ended, meaning
 from egresslog.sources.lag import Lag
 from egresslog.sources.lookout import Lookout
 from egresslog.sources.pods import Container
