@@ -1,18 +1,36 @@
-"""egresslog: who talks to which outside host, read from the access logs of Istio's egress gateway.
+"""egresslog: proves that traffic leaves an Istio mesh through the egress gateway, and shows who talks to which host.
 
-Everything a notebook needs is here; the modules below are the rooms of the house (see README, "Layout").
+Everything a notebook needs is here; docs/python.md shows it, docs/architecture.md describes the modules below.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from egresslog.errors import (
     CatalogueError,
     ClusterError,
+    DatabaseError,
     EgresslogError,
     FormatError,
     LineError,
     SourceError,
-    StoreError,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from egresslog.filters import Filter
+    from egresslog.live.cluster_logs import read_cluster, read_sidecars
+    from egresslog.live.follow import Following, follow
+    from egresslog.log import Log, read
+    from egresslog.records.catalogue import formats
+    from egresslog.records.chunk import Counts
+    from egresslog.records.format import Format
+    from egresslog.scan import Scan
+    from egresslog.verification.api import verify
+    from egresslog.verification.findings import Verdict
+    from egresslog.verification.queries import Finding
+    from egresslog.verification.result import HostVerdict, Verification
 
 __version__ = "0.1.0"
 
@@ -20,20 +38,21 @@ __all__ = [
     "CatalogueError",
     "ClusterError",
     "Counts",
+    "DatabaseError",
     "EgresslogError",
     "Filter",
     "Finding",
     "Following",
     "Format",
     "FormatError",
-    "Judgement",
+    "HostVerdict",
     "LineError",
     "Log",
+    "Scan",
     "SourceError",
-    "StoreError",
     "UsageError",
     "Verdict",
-    "Verdicts",
+    "Verification",
     "follow",
     "formats",
     "read",
@@ -42,33 +61,38 @@ __all__ = [
     "verify",
 ]
 
-# pyarrow takes a third of a second to import: `egresslog --help` and shell completion must not pay for it.
+# pyarrow takes a third of a second to import: `egresslog --help` and completion must not pay for it. Type checkers
+# read the imports above, Python finds the same names here.
 _LAZY = {
-    "Counts": "egresslog.records.lines",
-    "Filter": "egresslog.report.filters",
-    "Format": "egresslog.records.format",
-    "Log": "egresslog.log",
-    "Finding": "egresslog.verification.results",
-    "Judgement": "egresslog.verification.findings",
-    "Verdict": "egresslog.verdicts",
-    "Verdicts": "egresslog.verdicts",
-    "formats": "egresslog.records.catalogue",
-    "Following": "egresslog.live.following",
-    "follow": "egresslog.live.following",
-    "read": "egresslog.log",
-    "read_cluster": "egresslog.live.reading",
-    "read_sidecars": "egresslog.live.reading",
-    "verify": "egresslog.verdicts",
+    "Counts": "records.chunk",
+    "Filter": "filters",
+    "Finding": "verification.queries",
+    "Following": "live.follow",
+    "Format": "records.format",
+    "HostVerdict": "verification.result",
+    "Log": "log",
+    "Scan": "scan",
+    "Verdict": "verification.findings",
+    "Verification": "verification.result",
+    "follow": "live.follow",
+    "formats": "records.catalogue",
+    "read": "log",
+    "read_cluster": "live.cluster_logs",
+    "read_sidecars": "live.cluster_logs",
+    "verify": "verification.api",
 }
 
+if not TYPE_CHECKING:  # else every misspelled name would pass
 
-def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        from importlib import import_module  # noqa: PLC0415
+    def __getattr__(name):
+        if name in _LAZY:
+            from importlib import import_module
 
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'egresslog' has no attribute {name!r}")
+            value = globals()[name] = getattr(import_module(f"egresslog.{_LAZY[name]}"), name)
+            return value
+        raise AttributeError(f"module 'egresslog' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    """What completion offers: the public names."""
+    return sorted([*__all__, "__version__"])

@@ -1,5 +1,5 @@
 """``python -m egresslog``."""
 
-from egresslog.cli import main
+from egresslog.cli.app import main
 
 main()

@@ -6,7 +6,7 @@ EgresslogError
 ├── LineError        one line does not fit a format                               (also a ValueError)
 ├── SourceError      a file, standard input or log cannot be read                 (also an OSError)
 │   └── ClusterError the cluster cannot be reached, or says no
-├── StoreError       the temporary database or file failed, as with a full disk   (also an OSError)
+├── DatabaseError       the temporary database or file failed, as with a full disk   (also an OSError)
 └── UsageError       an option or argument makes no sense                         (also a ValueError)
 """
 
@@ -80,7 +80,7 @@ class ClusterError(SourceError):
         super().__init__(origin, reason)
 
 
-class StoreError(EgresslogError, OSError):
+class DatabaseError(EgresslogError, OSError):
     """The temporary database of a report or verdict, or the file where lines wait, failed."""
 
 

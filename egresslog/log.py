@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from egresslog.database import stored
 from egresslog.errors import SourceError, UsageError
+from egresslog.filters import Filter
 from egresslog.frames import to_pandas
-from egresslog.reading import Reading, Rejects, Table
+from egresslog.records.batch import with_lines
 from egresslog.records.catalogue import resolve
-from egresslog.records.columns import with_lines
+from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
-from egresslog.records.lines import REJECTS, Counts, Parsed
 from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, PRECISION
-from egresslog.report import keys as grouping
-from egresslog.report.filters import Filter
+from egresslog.report import grouping
+from egresslog.scan import Rejects, Scan, Table
 from egresslog.sources import files
 from egresslog.sources import paths as places
 from egresslog.sources.coverage import Coverage
-from egresslog.store import stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ class Log:
         self.where = where or Filter()
         self.keep_going = keep_going
         self.progress = progress
-        self._reading = Reading()
+        self._reading = Scan()
         self._rejects = Rejects()
         self._read_stdin = False
 
@@ -109,7 +109,7 @@ class Log:
         Raises:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
         """
-        self._reading = reading = Reading.begin(self._found)
+        self._reading = reading = Scan.begin(self._found)
         self._rejects = rejects = Rejects()
         for source in self._found.sources:
             if source.origin == places.STDIN:
@@ -131,7 +131,7 @@ class Log:
         if reading.errors and not self.keep_going:
             raise _joined(reading.errors)
 
-    def _parse(self, source: places.Source, parser: Parser, reading: Reading) -> Iterator[Parsed]:
+    def _parse(self, source: places.Source, parser: Parser, reading: Scan) -> Iterator[Parsed]:
         try:
             for chunk in files.chunks(source, self.progress):
                 yield parser.feed(chunk)
@@ -157,7 +157,7 @@ class Log:
         return to_pandas(self.to_arrow())
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> Scan:
         """What the last complete pass found; makes one if there was none."""
         if not self._reading.complete:
             for _ in self.stream():
@@ -195,7 +195,7 @@ class Log:
         """
         import narwhals as nw  # noqa: PLC0415
 
-        from egresslog.report.summary import ordered, summarise  # noqa: PLC0415
+        from egresslog.report.summary import ordered, summarize  # noqa: PLC0415
 
         wanted = [grouping.parse(text, self._known) for text in by]
         every = tuple({key: None for keys in wanted for key in keys})
@@ -211,7 +211,7 @@ class Log:
             total = self._reading.selected
             frame = nw.from_native(relation).lazy()
             for keys in wanted:
-                grouped = ordered(summarise(frame, keys, total), keys, sort)
+                grouped = ordered(summarize(frame, keys, total), keys, sort)
                 rows: pa.Table = grouped.collect("pyarrow").to_native()
                 cut = rows.slice(0, top) if top else rows
                 requests = (pc.sum(rows["requests"]).as_py() or 0) - (pc.sum(cut["requests"]).as_py() or 0)

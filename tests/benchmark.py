@@ -88,7 +88,7 @@ def by_regex_twice(path: Path) -> int:
 def by_verify(path: Path) -> int:
     """Both logs read, paired and judged; the lines of both."""
     found = egresslog.verify(gateway=egresslog.read(path), sidecars=egresslog.read(_sidecar(path)))
-    assert sum(one.counts.get(egresslog.Judgement.BYPASSED, 0) for one in found) == LINES // 1000
+    assert sum(one.counts.get(egresslog.Verdict.BYPASSED, 0) for one in found) == LINES // 1000
     return found.counts.records
 
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import egresslog
-from egresslog.records.lines import Chunk
-from egresslog.sources.cluster import Cluster
-from egresslog.sources.follow import Follower
-from egresslog.sources.pods import gateway_targets
+from egresslog.records.chunk import Chunk
+from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.follower import Follower
+from egresslog.sources.cluster.pods import gateway_targets
 
 LINES = 1_000_000
 _POD = "istio-egressgateway-0"

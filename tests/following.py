@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from egresslog.records.lines import Chunk
-from egresslog.sources.cluster import Cluster as Api
+from egresslog.records.chunk import Chunk
+from egresslog.sources.cluster.client import Cluster as Api
+from egresslog.sources.cluster.follower import Follower
+from egresslog.sources.cluster.pods import Target, gateway_targets
 from egresslog.sources.coverage import Notice
-from egresslog.sources.follow import Follower
-from egresslog.sources.pods import Target, gateway_targets
 
 from .kubeapi.server import Server
 
@@ -20,7 +20,7 @@ from .kubeapi.server import Server
 INTERRUPTIBLE = [
     sys.executable,
     "-c",
-    "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom egresslog.cli import main\nmain()",
+    "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom egresslog.cli.app import main\nmain()",
 ]
 SECOND = 10**9
 T0 = 1_795_000_000 * SECOND  # 2026-11-18T11:06:40Z

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
-from egresslog.sources.cluster import Cluster as Api
+from egresslog.sources.cluster.client import Cluster as Api
 
 from .kubeapi.cluster import ExecRequest, ExecResult
 

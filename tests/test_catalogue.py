@@ -10,8 +10,8 @@ import pytest
 
 from egresslog import CatalogueError, Format, FormatError, LineError, formats
 from egresslog.records.catalogue import Formats, named, resolve
+from egresslog.records.chunk import Chunk
 from egresslog.records.format import Sample
-from egresslog.records.lines import Chunk
 from egresslog.records.parser import Parser
 
 ALL = formats()

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from egresslog.cli import app
+from egresslog.cli.app import app
 
 from .test_parser import JSON, SEED, TEXT
 

@@ -16,9 +16,9 @@ from kubernetes.config import incluster_config
 from typer.testing import CliRunner, Result
 
 import egresslog
-from egresslog.cli import app
+from egresslog.cli.app import app
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster import Cluster as Api
+from egresslog.sources.cluster.client import Cluster as Api
 
 from .following import INTERRUPTIBLE
 from .kubeapi.cluster import Cluster
@@ -233,7 +233,7 @@ def test_lists_come_in_pages(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     """Also when a page's version expires (410), there are no doubles and no end is missed."""
     for number in range(7):
         server.cluster.add_pod(f"more-{number}")
-    monkeypatch.setattr("egresslog.sources.cluster._PAGE", 3)
+    monkeypatch.setattr("egresslog.sources.cluster.client._PAGE", 3)
     api = Api.connect(kubeconfig=str(server.kubeconfig()))
     pods, version = api.items(PODS)
     assert len({pod["metadata"]["name"] for pod in pods}) == len(pods) == 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from egresslog.records import columns
+from egresslog.records import batch as columns
 
 
 @pytest.mark.parametrize(

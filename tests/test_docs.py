@@ -11,7 +11,7 @@ from datetime import datetime
 
 import egresslog
 from egresslog import formats
-from egresslog.cli import app
+from egresslog.cli.app import app
 
 from .conftest import ROOT
 

@@ -13,26 +13,22 @@ from .conftest import ROOT
 # Room -> the rooms it may import from (design: cli -> show -> log -> {report, ...} -> records; log -> sources).
 MAY = {
     "errors": set(),
+    "networks": {"errors"},
+    "timespec": {"errors"},
     "records": {"errors"},
     "sources": {"errors", "records"},
-    "report": {"errors", "records"},
+    "filters": {"errors", "networks", "records", "timespec"},
+    "report": {"errors", "records", "timespec"},
     "mesh": {"errors", "records"},
-    "store": {"errors"},
+    "database": {"errors"},
     "frames": set(),
-    "reading": {"errors", "records", "sources"},
-    "log": {"errors", "frames", "reading", "records", "report", "sources", "store"},
-    "verification": {"errors", "records", "report"},
-    "verdicts": {"errors", "frames", "log", "reading", "records", "report", "sources", "store", "verification"},
-    "live": {"errors", "log", "mesh", "reading", "records", "report", "sources", "verdicts"},
-    "show": {"errors", "live", "log", "reading", "records", "report", "sources", "verdicts", "verification"},
-    "options": {"records", "sources", "verification"},
-    "inputs": {"errors", "live", "log", "report", "show", "sources"},
-    "exits": {"errors", "show"},
-    "cli": {"cli_tail", "cli_verify", "errors", "exits", "inputs", "options", "records", "report", "show"},
-    "cli_tail": {"exits", "inputs", "options", "show", "sources"},
-    "cli_verify": {"errors", "exits", "inputs", "live", "log", "looks", "options", "show", "verdicts"},
-    "looks": {"errors", "exits", "inputs", "live", "log", "report", "show", "verdicts"},
-    "__init__": {"errors"},
+    "scan": {"errors", "records", "sources"},
+    "log": {"database", "errors", "filters", "frames", "records", "report", "scan", "sources"},
+    "verification": {"database", "errors", "filters", "frames", "log", "networks", "records", "scan", "sources"},
+    "live": {"errors", "filters", "log", "mesh", "records", "scan", "sources", "timespec", "verification"},
+    "show": {"errors", "filters", "live", "log", "records", "report", "scan", "sources", "verification"},
+    "cli": {"errors", "filters", "live", "log", "records", "report", "show", "sources", "timespec", "verification"},
+    "__init__": {"errors", "filters", "live", "log", "records", "scan", "verification"},
     "__main__": {"cli"},
 }
 MODULES = sorted((ROOT / "egresslog").rglob("*.py"))
@@ -88,7 +84,7 @@ def test_pure_rooms_do_no_io(room_name: str) -> None:
 def test_help_imports_nothing_slow(arguments: list[str]) -> None:
     """`egresslog --help` imports neither kubernetes, pandas, duckdb nor pyarrow."""
     code = (
-        "import sys\nsys.argv = ['egresslog', *sys.argv[1:]]\nfrom egresslog.cli import main\n"
+        "import sys\nsys.argv = ['egresslog', *sys.argv[1:]]\nfrom egresslog.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "print('LOADED', *({'kubernetes', 'pandas', 'duckdb', 'pyarrow', 'narwhals', 'numpy', 'yaml'} & set(sys.modules)))"
     )
@@ -99,7 +95,7 @@ def test_help_imports_nothing_slow(arguments: list[str]) -> None:
 def test_parsing_needs_no_engine() -> None:
     """`egresslog parse` pays only for what it uses."""
     code = (
-        "import sys\nsys.argv = ['egresslog', 'parse', '-o', 'ndjson', sys.argv[1]]\nfrom egresslog.cli import main\n"
+        "import sys\nsys.argv = ['egresslog', 'parse', '-o', 'ndjson', sys.argv[1]]\nfrom egresslog.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "print('LOADED', *({'kubernetes', 'duckdb', 'narwhals', 'yaml'} & set(sys.modules)))"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from egresslog import formats
 from egresslog.records.catalogue import Formats
-from egresslog.records.lines import Chunk, Parsed
+from egresslog.records.chunk import Chunk, Parsed
 from egresslog.records.parser import Parser
 
 from .lab.lab import LabLogs

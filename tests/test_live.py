@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import egresslog
-from egresslog.cli import app
+from egresslog.cli.app import app
 from egresslog.errors import ClusterError, UsageError
-from egresslog.verdicts import Judgement
+from egresslog.verification.findings import Verdict
 
 from .following import INTERRUPTIBLE, SECOND, T0
 from .kubeapi.cluster import Cluster
@@ -667,9 +667,9 @@ def test_what_real_envoys_wrote_reads_the_same(
     live = egresslog.verify(gateway=gateway, sidecars=egresslog.read_sidecars(but=gateway), external=[OUTSIDE])
     assert len(files) > 30
     # What the gateway's coverage decides about may differ: the cluster knows that its log was read until now.
-    told = {Judgement.PROVEN, Judgement.BYPASSED, Judgement.MISROUTED, Judgement.BLOCKED}
+    told = {Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED, Verdict.BLOCKED}
 
-    def certain(found: egresslog.Verdicts) -> dict[str, dict[Judgement, int]]:
+    def certain(found: egresslog.Verification) -> dict[str, dict[Verdict, int]]:
         return {one.host: {verdict: count for verdict, count in one.counts.items() if verdict in told} for one in found}
 
     assert certain(live) == certain(files)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from egresslog import formats
 from egresslog.records.catalogue import Formats, resolve
-from egresslog.records.lines import Chunk, Counts, Parsed
+from egresslog.records.chunk import Chunk, Counts, Parsed
 from egresslog.records.parser import Parser
 
 TEXT = '[2024-05-01T10:17:14.118Z] "GET /politics HTTP/2" 301 - via_upstream - "-" 0 240 8 7 "10.244.1.15" "curl/8.4" "fca94cae-0c1f-4a9b-8a0a-5a4d5b0a7f11" "edition.cnn.com" "151.101.193.67:80" outbound|80||edition.cnn.com 10.244.2.20:39456 10.244.2.20:8080 10.244.1.15:56962 - -'

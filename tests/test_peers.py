@@ -6,7 +6,7 @@ import pytest
 
 from egresslog import formats, read
 from egresslog.records.catalogue import Formats
-from egresslog.records.lines import Chunk
+from egresslog.records.chunk import Chunk
 from egresslog.records.parser import Parser
 
 T = "[2024-05-01T10:17:14.118Z]"

@@ -15,12 +15,12 @@ import pytest
 
 import egresslog
 from egresslog.errors import ClusterError, UsageError
-from egresslog.live.probe import Probe, application, probe, url_of
-from egresslog.live.sighting import Sighting, find
-from egresslog.live.tools import commands
-from egresslog.sources.cluster import Cluster as Api
-from egresslog.sources.execute import LIMIT, Executed, execute, one_line
-from egresslog.sources.pods import Container, choose
+from egresslog.live.probe.locate import Sighting, find
+from egresslog.live.probe.request import Probe, application, probe, url_of
+from egresslog.live.probe.tools import commands
+from egresslog.sources.cluster.client import Cluster as Api
+from egresslog.sources.cluster.exec import LIMIT, Executed, execute, one_line
+from egresslog.sources.cluster.pods import Container, choose
 
 from .kubeapi import exec_api
 from .kubeapi.cluster import Cluster, ExecRequest, ExecResult
@@ -573,7 +573,7 @@ def test_a_connection_lost_on_the_way(
     cluster: Cluster, server: Server, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request may have been made: a probe with an error, and no second request by another tool."""
-    monkeypatch.setattr("egresslog.live.probe._START", 0.2)
+    monkeypatch.setattr("egresslog.live.probe.request._START", 0.2)
     cluster.commands.append(lambda _: ExecResult(b"never comes"))
     server.faults.append(Fault("silence", "exec", after_bytes=0))
     made = probe(api, sleep(cluster), "http://edition.cnn.com/", timeout=0.3)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from egresslog import Filter, Log, UsageError, read
-from egresslog.report import keys
-from egresslog.report.spans import duration, moment
+from egresslog.report import grouping as keys
+from egresslog.timespec import duration, moment
 
 FORMAT = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% '

@@ -20,8 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from egresslog import SourceError
-from egresslog.errors import StoreError
-from egresslog.sources.spool import Closed, Spool
+from egresslog.errors import DatabaseError
+from egresslog.sources.cluster.buffer import Closed, Spool
 
 pytestmark = pytest.mark.usefixtures("no_hang")
 
@@ -147,7 +147,7 @@ def test_notices_are_never_refused() -> None:
 
 FULL = """
 import resource
-from egresslog.sources.spool import Closed, Spool
+from egresslog.sources.cluster.buffer import Closed, Spool
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 spool = Spool(memory=40_000)
@@ -199,7 +199,7 @@ def test_what_cannot_be_read_back_is_told(files: Files) -> None:
     while spool.waiting:
         try:
             got.append(spool.get(0))
-        except StoreError as error:
+        except DatabaseError as error:
             count, text = str(error).split(maxsplit=1)
             assert text == "waiting items cannot be read back from the disk: the temporary file ends early"
             lost += int(count)

@@ -14,10 +14,10 @@ from threading import Event
 
 import pytest
 
-from egresslog.sources.cluster import pause
+from egresslog.sources.cluster.buffer import Spool
+from egresslog.sources.cluster.client import pause
+from egresslog.sources.cluster.pods import Target
 from egresslog.sources.coverage import Gap
-from egresslog.sources.pods import Target
-from egresslog.sources.spool import Spool
 
 from .following import GATEWAY, ORIGIN, SECOND, T0, following, numbered
 from .kubeapi.cluster import Cluster

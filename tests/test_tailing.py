@@ -21,9 +21,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from egresslog import SourceError
-from egresslog.records.lines import Chunk
-from egresslog.sources import files, tailing
-from egresslog.sources.tailing import follow
+from egresslog.records.chunk import Chunk
+from egresslog.sources import files
+from egresslog.sources import tail as tailing
+from egresslog.sources.tail import follow
 
 from .test_files import PACKERS, someone_else
 
@@ -425,7 +426,7 @@ def test_who_writes_a_pipe_waits(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys, threading
-from egresslog.sources.tailing import follow
+from egresslog.sources.tail import follow
 poll = 3600 if sys.argv[1:] == ["-"] else 0.01  # a pipe is not looked at from time to time
 for item in follow(sys.argv[1:], stop=threading.Event(), poll=poll):
     print(item if isinstance(item, OSError) else (item.origin, item.data, item.first, item.broken), flush=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from egresslog import Format, FormatError, LineError, formats
 from egresslog.records.catalogue import Formats
-from egresslog.records.lines import Chunk
+from egresslog.records.chunk import Chunk
 from egresslog.records.parser import Parser
 
 from .rendering import CLIENT, HEADER, OPERATORS, TAIL, records, render

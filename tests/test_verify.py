@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import egresslog
-from egresslog import Judgement, UsageError, Verdicts
+from egresslog import UsageError, Verdict, Verification
 from egresslog.verification.findings import KINDS
 from egresslog.verification.pairing import SKEW, Event, match
 
@@ -134,7 +134,7 @@ class Desk:
 
     def ask(
         self, *hosts: str, gateway: Iterable[str] | None = None, sidecar: Iterable[str] | None = None, **more: object
-    ) -> Verdicts:
+    ) -> Verification:
         logs = {
             name: None if lines is None else egresslog.read(self.write(f"{name}.log", lines))
             for name, lines in (("gateway", gateway), ("sidecars", sidecar))
@@ -171,7 +171,7 @@ DIRECT_2019 = '[2019-09-03T20:57:49.103Z] "GET /status/418 HTTP/1.1" 418 - "-" "
 def test_seed_line_proves_the_hop(desk: Desk) -> None:
     """The article's line: the gateway sent the request to the outside; who sent it stands in X-Forwarded-For."""
     (one,) = desk.ask("edition.cnn.com", gateway=[SEED])
-    assert one.verdict == Judgement.PROVEN
+    assert one.verdict == Verdict.PROVEN
     assert {finding.code for finding in one.findings} == {"EGL101"}
     assert one.ways().to_pylist() == [
         {
@@ -191,7 +191,7 @@ def test_the_era_without_addresses_says_what_could_not_be_checked(desk: Desk) ->
     sidecar = SEED.replace("151.101.193.67:80", f"{GATEWAY}:80").replace("172.30.146.87", "-")
     (one,) = found = desk.ask("edition.cnn.com", gateway=[SEED], sidecar=[sidecar], gateway_ip=[GATEWAY])
     assert {finding.code for finding in found.findings} == {"EGL103"}
-    assert one.counts == {Judgement.PROVEN: 1, Judgement.SENT_UNCONFIRMED: 1}
+    assert one.counts == {Verdict.PROVEN: 1, Verdict.SENT_UNCONFIRMED: 1}
     assert {finding.code for finding in one.findings} == {"EGL101", "EGL188"}
     traced = sidecar.replace("0 0 3 1", "0 9 3 1").replace("-94c5-", "-a4c5-")
     assert "EGL188" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[traced], gateway_ip=[GATEWAY])[1]
@@ -204,11 +204,11 @@ def test_official_pair_of_the_sni_proxy(desk: Desk) -> None:
     """Three lines are one connection: the outer gateway line joins the sidecar's, the inner one is the proof."""
     found = desk.ask("en.wikipedia.org", "cloud.ibm.com", gateway=[SNI_OUTER, SNI_INNER], sidecar=[SNI_SIDECAR, IBM])
     wikipedia, ibm = found
-    assert (wikipedia.verdict, wikipedia.counts) == (Judgement.PROVEN, {Judgement.PROVEN: 1})
+    assert (wikipedia.verdict, wikipedia.counts) == (Verdict.PROVEN, {Verdict.PROVEN: 1})
     (finding,) = wikipedia.findings
     assert finding.code == "EGL100"
     assert [item.line for item in finding.evidence] == [SNI_SIDECAR, SNI_OUTER, SNI_INNER]
-    assert (ibm.verdict, [item.code for item in ibm.findings]) == (Judgement.BYPASSED, ["EGL116"])
+    assert (ibm.verdict, [item.code for item in ibm.findings]) == (Verdict.BYPASSED, ["EGL116"])
     assert ibm.findings[0].evidence[0].line == IBM
     assert found.answer() is False
 
@@ -349,7 +349,7 @@ def test_failure_and_its_cause(desk: Desk, code: str) -> None:
     named = {one.host: one for one in found}
     assert "edition.cnn.com" in named, [one.host for one in found]
     one = named["edition.cnn.com"]
-    assert (one.verdict, [finding.code for finding in one.findings]) == (Judgement.FAILED, [code])
+    assert (one.verdict, [finding.code for finding in one.findings]) == (Verdict.FAILED, [code])
     assert found.answer() is False
 
 
@@ -367,9 +367,9 @@ def test_refusals(desk: Desk) -> None:
     }
     for code, text in refused.items():
         found = desk.ask("edition.cnn.com", gateway=[OTHER], sidecar=[other, text])
-        assert (found[0].verdict, [finding.code for finding in found[0].findings]) == (Judgement.BLOCKED, [code])
+        assert (found[0].verdict, [finding.code for finding in found[0].findings]) == (Verdict.BLOCKED, [code])
         assert found.answer() is False
-        assert found.answer(Judgement.BLOCKED) is True
+        assert found.answer(Verdict.BLOCKED) is True
 
 
 def test_loop_and_inside_addresses_are_misrouted(desk: Desk) -> None:
@@ -406,12 +406,12 @@ def test_what_cannot_be_told_says_why(desk: Desk, code: str) -> None:
     named = [to_gateway(0, 39999, host="other.example.com")] if gateway else []
     found = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[*named, *sidecar])
     (one,) = found
-    assert one.counts[Judgement.SENT_UNCONFIRMED] == 1
+    assert one.counts[Verdict.SENT_UNCONFIRMED] == 1
     assert code in {finding.code for finding in one.findings}
     if code != "EGL188":  # the gateway's line alone is a proof of its own
-        assert one.verdict == Judgement.SENT_UNCONFIRMED
+        assert one.verdict == Verdict.SENT_UNCONFIRMED
         assert found.answer() is None
-        assert found.answer(Judgement.BLOCKED) is None
+        assert found.answer(Verdict.BLOCKED) is None
 
 
 def test_service_named_in_full_or_short(desk: Desk) -> None:
@@ -477,14 +477,14 @@ def test_another_network_of_the_mesh_is_inside(desk: Desk) -> None:
     """East-west gateways have public addresses; an outside address of a service otherwise (ExternalName) is a bypass."""
     service = {"cluster": "outbound|9080||reviews.default.svc.cluster.local", "sni": "-"}
     assert len(desk.ask(gateway=[OTHER], sidecar=[past(to="203.0.113.9:15443", **service)])) == 1
-    assert desk.ask(sidecar=[past(to="203.0.113.9:443", **service)])[0].verdict == Judgement.BYPASSED
+    assert desk.ask(sidecar=[past(to="203.0.113.9:443", **service)])[0].verdict == Verdict.BYPASSED
 
 
 def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
     """A scanner's 30,000 hosts, and a wildcard that takes all of them."""
     names = [past(sni=f"h{number}.example.com") for number in range(30_000)]
     (one,) = desk.ask("*.example.com", sidecar=names)
-    assert one.counts == {Judgement.BYPASSED: 30_000}
+    assert one.counts == {Verdict.BYPASSED: 30_000}
 
 
 # Forged evidence.
@@ -497,8 +497,8 @@ FORGED = from_gateway(
 def test_forged_lines_prove_nothing(desk: Desk) -> None:
     """A user agent with a whole tail of a line in it: neither proven nor paired, and reported."""
     found = desk.ask("edition.cnn.com", gateway=[FORGED], sidecar=[to_gateway()])
-    assert found[0].verdict != Judgement.PROVEN
-    assert Judgement.PROVEN not in found[0].counts
+    assert found[0].verdict != Verdict.PROVEN
+    assert Verdict.PROVEN not in found[0].counts
     assert found.answer() is None
 
 
@@ -512,10 +512,10 @@ def test_a_sidecars_log_is_no_gateways(desk: Desk) -> None:
     """Given as the wrong hop, lines are left out and named; a direct line must not become a proof."""
     direct = past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")
     found = desk.ask("edition.cnn.com", gateway=[direct, DIRECT_2019, to_gateway()])
-    assert found[0].verdict == Judgement.NO_EVIDENCE
+    assert found[0].verdict == Verdict.NO_EVIDENCE
     assert {finding.code for finding in found.findings} >= {"EGL192", "EGL194"}
     found = desk.ask("edition.cnn.com", sidecar=[from_gateway()])
-    assert found[0].verdict == Judgement.NO_EVIDENCE
+    assert found[0].verdict == Verdict.NO_EVIDENCE
     assert [(finding.code, finding.evidence[0].line) for finding in found.findings] == [("EGL193", from_gateway())]
 
 
@@ -543,7 +543,7 @@ def test_another_declared_host_on_the_same_address_is_a_warning(desk: Desk) -> N
 def test_nameless_bypass_is_counted_apart_and_always_reported(desk: Desk) -> None:
     """Row 7: no name, an address nobody knows."""
     found = desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), PASSTHROUGH])
-    assert found[0].verdict == Judgement.PROVEN
+    assert found[0].verdict == Verdict.PROVEN
     (beside,) = found.findings
     assert (beside.code, beside.count, beside.evidence[0].line) == ("EGL118", 1, PASSTHROUGH)
 
@@ -566,14 +566,14 @@ def test_log_that_begins_in_the_midst_of_equal_requests(desk: Desk) -> None:
     sidecar = [to_gateway(10 * number, **http()) for number in range(5)]
     gateway = [from_gateway(10 * number + 0.002, **http()) for number in (3, 4)]
     (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
-    assert one.counts == {Judgement.PROVEN: 2, Judgement.SENT_UNCONFIRMED: 3}
+    assert one.counts == {Verdict.PROVEN: 2, Verdict.SENT_UNCONFIRMED: 3}
     assert {finding.code for finding in one.findings} == {"EGL100", "EGL181"}
 
 
 def test_a_port_used_again_is_another_connection(desk: Desk) -> None:
     """The tuple alone would join a connection with one that came much later."""
     (one,) = desk.ask("edition.cnn.com", gateway=[OTHER, from_gateway(60), LATER], sidecar=[to_gateway(0)])
-    assert one.counts == {Judgement.PROVEN: 1, Judgement.SENT_UNCONFIRMED: 1}
+    assert one.counts == {Verdict.PROVEN: 1, Verdict.SENT_UNCONFIRMED: 1}
 
 
 def test_clocks_may_differ_by_seconds(desk: Desk) -> None:
@@ -593,7 +593,7 @@ def test_retries_are_one_case(desk: Desk) -> None:
         from_gateway(0.05, 40002, **http()),
     ]
     (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=[to_gateway(0, 40002, **http())])
-    assert one.counts == {Judgement.PROVEN: 1}
+    assert one.counts == {Verdict.PROVEN: 1}
 
 
 def test_request_ids_are_no_key(desk: Desk) -> None:
@@ -602,7 +602,7 @@ def test_request_ids_are_no_key(desk: Desk) -> None:
     sidecar = to_gateway(**http()).replace('"-" "edition', f'{request} "edition')
     same_id = from_gateway(0, 47777, pod="10.9.9.9", **http()).replace('"-" "edition', f'{request} "edition')
     (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(0.001, **http()), same_id], sidecar=[sidecar])
-    assert one.counts == {Judgement.PROVEN: 2}
+    assert one.counts == {Verdict.PROVEN: 2}
     assert {finding.code: finding.count for finding in one.findings} == {"EGL100": 1, "EGL101": 1}
 
 
@@ -615,7 +615,7 @@ def test_one_hop_reads_http_and_the_other_a_connection(
 ) -> None:
     """TLS that the gateway ends, or that the sidecar begins: requests belong to the connection they came by."""
     (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
-    assert one.counts == {Judgement.PROVEN: cases}
+    assert one.counts == {Verdict.PROVEN: cases}
     assert {finding.code for finding in one.findings} == {"EGL100"}
 
 
@@ -632,7 +632,7 @@ def test_replicas_and_many_sidecars(desk: Desk) -> None:
             sidecar.append(to_gateway(1, 40000, **where))
             gateway.append(from_gateway(1.001, 40000, **where))
     (one,) = desk.ask("edition.cnn.com", gateway=gateway[::-1], sidecar=sidecar)
-    assert one.counts == {Judgement.PROVEN: 900}
+    assert one.counts == {Verdict.PROVEN: 900}
     frame = one.to_pandas()
     own = frame["sidecar_line"].str.extract(r" 700 (\d+) ")[0]
     assert (own == frame["gateway_line"].str.extract(r" 700 (\d+) ")[0]).all()
@@ -774,7 +774,7 @@ def test_custom_formats_prove_only_what_they_print(desk: Desk, form: str, text: 
 def test_a_bypass_in_a_format_without_addresses(desk: Desk, form: str, text: str) -> None:
     """The cluster alone says that it went past the gateway."""
     log = egresslog.read(desk.write("sidecar.log", [text]), format=form)
-    assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Judgement.BYPASSED
+    assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Verdict.BYPASSED
 
 
 def test_names_that_clients_write_prove_no_other_host(desk: Desk) -> None:
@@ -794,8 +794,8 @@ def test_any_host_is_every_host(desk: Desk) -> None:
 
 def test_silence_where_nothing_was_read_is_no_answer(desk: Desk) -> None:
     """--expect NO_EVIDENCE needs lines of the time that is asked about; a log of rejects is none."""
-    assert desk.ask("nobody.test", gateway=[OTHER], since="2030-01-01T00:00:00Z").answer(Judgement.NO_EVIDENCE) is None
-    assert desk.ask("nobody.test", gateway=[OTHER]).answer(Judgement.NO_EVIDENCE) is True
+    assert desk.ask("nobody.test", gateway=[OTHER], since="2030-01-01T00:00:00Z").answer(Verdict.NO_EVIDENCE) is None
+    assert desk.ask("nobody.test", gateway=[OTHER]).answer(Verdict.NO_EVIDENCE) is True
     broken = ["[2026-11-01T12:00:00.000Z] edition.cnn.com PassthroughCluster"] * 3
     assert desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), *broken]).answer() is None
 
@@ -820,9 +820,9 @@ def test_many_connections_of_the_sni_proxy_at_once(desk: Desk, no_hang: None) ->
         sidecar.append(SNI_SIDECAR.replace(":55102", f":{10000 + number}"))
         gateway += [SNI_OUTER.replace(":55102", f":{10000 + number}"), SNI_INNER]
     (one,) = desk.ask("en.wikipedia.org", gateway=gateway, sidecar=sidecar)
-    assert one.counts == {Judgement.PROVEN: 5000}
+    assert one.counts == {Verdict.PROVEN: 5000}
     (alone,) = desk.ask("en.wikipedia.org", gateway=gateway)
-    assert alone.counts == {Judgement.PROVEN: 5000}
+    assert alone.counts == {Verdict.PROVEN: 5000}
 
 
 def test_waypoint_with_an_outside_vip(desk: Desk) -> None:
@@ -914,8 +914,8 @@ def test_expectations(desk: Desk) -> None:
     assert desk.ask("edition.cnn.com", **logs).answer() is True
     assert desk.ask("edition.cnn.com", "nobody.test", **logs).answer() is None
     assert desk.ask("edition.cnn.com", "nobody.test", "bad.example.com", **logs).answer() is False
-    assert desk.ask("nobody.test", **logs).answer(Judgement.NO_EVIDENCE) is True
-    assert desk.ask("edition.cnn.com", **logs).answer(Judgement.NO_EVIDENCE) is False
+    assert desk.ask("nobody.test", **logs).answer(Verdict.NO_EVIDENCE) is True
+    assert desk.ask("edition.cnn.com", **logs).answer(Verdict.NO_EVIDENCE) is False
     assert desk.ask("edition.cnn.com", **logs).answer(reliable=False) is None
     assert desk.ask("bad.example.com", **logs).answer(reliable=False) is False
     assert desk.ask(gateway=[]).answer() is None
@@ -924,7 +924,7 @@ def test_expectations(desk: Desk) -> None:
 def test_failures_of_a_proven_host_are_warnings(desk: Desk) -> None:
     """Design: any proof and no bypass is PROVEN; what failed is told."""
     (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(), from_gateway(9, 40009, received=0, sent=0)])
-    assert one.verdict == Judgement.PROVEN
+    assert one.verdict == Verdict.PROVEN
     assert {finding.code: finding.level for finding in one.findings} == {"EGL101": "info", "EGL156": "warning"}
 
 
@@ -980,14 +980,14 @@ def test_equal_requests_take_linear_time(desk: Desk, no_hang: None) -> None:
     gateway = [from_gateway(number / 100, **http()) for number in range(count)]
 
     (one,) = desk.ask("edition.cnn.com", gateway=gateway, sidecar=sidecar)
-    assert one.counts == {Judgement.PROVEN: count}
+    assert one.counts == {Verdict.PROVEN: count}
 
 
 def test_a_database_that_fails_is_no_traceback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder for temporary files with too little room is a sentence, and no verdict."""
-    monkeypatch.setattr("egresslog.store._MEMORY", "2MB")
+    monkeypatch.setattr("egresslog.database._MEMORY", "2MB")
     lines = [to_gateway(number / 1000, number % 20_000 + 30_000, agent="x" * 200) for number in range(20_000)]
-    with pytest.raises(egresslog.StoreError, match="temporary database"):
+    with pytest.raises(egresslog.DatabaseError, match="temporary database"):
         desk.ask("edition.cnn.com", sidecar=lines)
 
 

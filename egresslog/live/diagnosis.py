@@ -10,10 +10,10 @@ from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import role
 from egresslog.records.catalogue import known
 from egresslog.records.format import Format
-from egresslog.sources.cluster import FORBIDDEN, GONE, Cluster
-from egresslog.sources.collect import Collected
+from egresslog.sources.cluster.client import FORBIDDEN, GONE, Cluster
+from egresslog.sources.cluster.pods import NAMESPACE, SELECTOR, Target
+from egresslog.sources.cluster.snapshot import Collected
 from egresslog.sources.coverage import Coverage
-from egresslog.sources.pods import NAMESPACE, SELECTOR, Target
 
 _TELEMETRIES = ("v1", "v1alpha1")  # Istio 1.22 brought the first
 _REVISION = "istio.io/rev"

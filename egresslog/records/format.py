@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from egresslog.errors import FormatError, LineError
-from egresslog.records.json_lines import JsonFormat, JsonRow, load
+from egresslog.records.json_format import JsonFormat, JsonRow, load
 from egresslog.records.schema import Column
 from egresslog.records.template import read
-from egresslog.records.text import Row, TextFormat
+from egresslog.records.text_format import Row, TextFormat
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from egresslog.records.times import Shape
+    from egresslog.records.start_time import Shape
 
 _KEYS = {"name", "title", "releases", "source", "format", "variants", "omit_empty", "samples", "not_samples"}
 _SAMPLE_KEYS = {"about", "line", "record"}
@@ -178,7 +178,7 @@ class Format:
         Raises:
             LineError: the line is not of this format; ``reason`` and ``byte`` say where it stops to fit.
         """
-        from egresslog.records import columns  # noqa: PLC0415  (columns needs Format)
+        from egresslog.records import batch as columns  # noqa: PLC0415  (columns needs Format)
 
         if isinstance(line, bytes):
             line = line.decode("utf-8", "surrogateescape")

@@ -15,12 +15,13 @@ from typing import Any
 import pyarrow as pa
 
 from egresslog.errors import LineError
-from egresslog.records import columns, envelope
+from egresslog.records import batch as columns
+from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, Match
+from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Lines, Parsed, Reject
 from egresslog.records.format import Format
-from egresslog.records.json_lines import JsonRow, Repeated, load
-from egresslog.records.lines import MAX_LINE, Chunk, Counts, Lines, Parsed, Reject
-from egresslog.records.text import Row
+from egresslog.records.json_format import JsonRow, Repeated, load
+from egresslog.records.text_format import Row
 
 _ENVELOPES_DEEP = 4
 _PODS = 10_000  # names that a stream may have

@@ -12,13 +12,13 @@ from typing import Any
 import narwhals as nw
 
 from egresslog.errors import UsageError
-from egresslog.report.keys import ERROR, MEASURES, Key
+from egresslog.report.grouping import ERROR, MEASURES, Key
 
 PERCENTILES = {"duration_p50": 0.50, "duration_p90": 0.90, "duration_p99": 0.99}
 _PLACES = 6  # what lies beyond is noise of floating point
 
 
-def summarise(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.LazyFrame[Any]:
+def summarize(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.LazyFrame[Any]:
     """One row per distinct ``keys``, with MEASURES; ``frame`` is as ``keys.prepare`` makes it.
 
     Args:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from egresslog.records.format import Format
 from egresslog.show.output import write_document
-from egresslog.show.terminal import Colour, Terminal
+from egresslog.show.terminal import ColorMode, Terminal
 from egresslog.show.values import safe
 
 FORMS = ("table", "json", "yaml")
@@ -38,12 +38,12 @@ def details(made: Format) -> dict[str, Any]:
     }
 
 
-def write_listing(out: IO[bytes], formats: Sequence[Format], form: str, colour: Colour) -> None:
+def write_listing(out: IO[bytes], formats: Sequence[Format], form: str, color: ColorMode) -> None:
     """The catalogue."""
     if form != "table":
         write_document(out, form, listing(formats))
         return
-    terminal = Terminal(out, colour)
+    terminal = Terminal(out, color)
     rows: list[list[Text | str]] = [
         [Text(made.name, style="bold"), made.encoding, safe(made.releases)] for made in formats
     ]
@@ -51,13 +51,13 @@ def write_listing(out: IO[bytes], formats: Sequence[Format], form: str, colour: 
     terminal.close()
 
 
-def write_details(out: IO[bytes], made: Format, form: str, colour: Colour) -> None:
+def write_details(out: IO[bytes], made: Format, form: str, color: ColorMode) -> None:
     """One format: where it is from, its string, its columns, its samples."""
     found = details(made)
     if form != "table":
         write_document(out, form, found)
         return
-    terminal = Terminal(out, colour)
+    terminal = Terminal(out, color)
     console = terminal.console
     console.print(Text(safe(f"{made.name}: {made.title}"), style="bold"))
     for key in ("releases", "source"):

@@ -10,8 +10,8 @@ import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
-from egresslog.reading import Reading
-from egresslog.report.filters import Filter
+from egresslog.filters import Filter
+from egresslog.scan import Scan
 from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
 from egresslog.show.terminal import errors
@@ -26,16 +26,16 @@ class Read(Protocol):
     where: Filter
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> Scan:
         """Counts and what else there is to say."""
 
     def reject_batches(self) -> Iterator[pa.RecordBatch]:
         """Lines that could not be read."""
 
 
-def write_notes(colour: str, log: Read, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
+def write_notes(color: str, log: Read, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
     """Says what the last reading of ``log`` found; problems come last, where they are seen."""
-    reading, console = log.reading, errors(colour)
+    reading, console = log.reading, errors(color)
     if with_heading:
         about = f"{label}: " if label else ""
         noun = "container" if reading.coverage else "file"
@@ -63,10 +63,10 @@ def write_notes(colour: str, log: Read, *, rejects_path: str | None, with_headin
     if not reading.counts.records:
         _write_advice(console, reading)
     for error in reading.errors:
-        write_error(colour, str(error))
+        write_error(color, str(error))
 
 
-def _write_advice(console: Console, reading: Reading) -> None:
+def _write_advice(console: Console, reading: Scan) -> None:
     """Why there may be no record."""
     if reading.counts.other:
         console.print(
@@ -76,7 +76,7 @@ def _write_advice(console: Console, reading: Reading) -> None:
         console.print(_warning(safe(advice)))
 
 
-def _write_formats(console: Console, reading: Reading) -> None:
+def _write_formats(console: Console, reading: Scan) -> None:
     if not reading.formats:
         return
     found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
@@ -106,9 +106,9 @@ def _error(text: str) -> Text:
     return Text.assemble(("error: ", "bold red"), safe(text))
 
 
-def write_error(colour: str, text: str) -> None:
+def write_error(color: str, text: str) -> None:
     """One error; lines of it stay lines."""
-    console = errors(colour)
+    console = errors(color)
     first, *rest = text.split("\n")
     console.print(_error(first))
     for line in rest:

@@ -13,9 +13,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from egresslog.log import Log
-from egresslog.records.lines import REJECTS
+from egresslog.records.chunk import REJECTS
 from egresslog.records.schema import ERA
-from egresslog.show.terminal import Aligned, Colour, Terminal
+from egresslog.show.terminal import Aligned, ColorMode, Terminal
 from egresslog.show.values import plain, safe_column, time_texts
 
 # What fits a terminal's width; `wide` and the machine forms have all columns.
@@ -31,7 +31,7 @@ REJECT_FORMS = ("ndjson", "json", "csv", "parquet")
 FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
 
 
-def write(out: IO[bytes], log: Log, form: str, colour: Colour, *, chosen: bool) -> None:
+def write(out: IO[bytes], log: Log, form: str, color: ColorMode, *, chosen: bool) -> None:
     """Writes the records of ``log`` in one of FORMS. ``chosen``: the columns are the user's own choice.
 
     Raises:
@@ -47,7 +47,7 @@ def write(out: IO[bytes], log: Log, form: str, colour: Colour, *, chosen: bool) 
     elif form in {"json", "ndjson"}:
         writer = Json(out, columns, array=form == "json", all_columns=chosen)
     else:
-        writer = Table(Terminal(out, colour), log.full_schema, columns)
+        writer = Table(Terminal(out, color), log.full_schema, columns)
     try:
         for batch in log.stream():
             writer.write(batch)

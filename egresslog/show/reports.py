@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet
 from rich.text import Text
 
-from egresslog.reading import Reading, Table
+from egresslog.scan import Scan, Table
 from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
-from egresslog.show.terminal import Colour, Terminal, code_style
+from egresslog.show.terminal import ColorMode, Terminal, code_style
 from egresslog.show.values import plain, plural, rfc3339, safe, size
 
 _PAGE = 10_000  # rows
@@ -31,7 +31,7 @@ _TITLES = {
 FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "parquet")
 
 
-def write(out: IO[bytes], form: str, reading: Reading, tables: Sequence[Table], colour: Colour) -> None:
+def write(out: IO[bytes], form: str, reading: Scan, tables: Sequence[Table], color: ColorMode) -> None:
     """Writes the report in one of FORMS."""
     if form == "yaml":
         write_document(out, form, document(reading, tables))
@@ -39,17 +39,17 @@ def write(out: IO[bytes], form: str, reading: Reading, tables: Sequence[Table], 
     if form in _WRITERS:
         _WRITERS[form](out, reading, tables)
         return
-    terminal = Terminal(out, colour)
+    terminal = Terminal(out, color)
     write_table(terminal, reading, tables, wide=form == "wide")
     terminal.close()
 
 
-def document(reading: Reading, tables: Sequence[Table]) -> dict[str, Any]:
+def document(reading: Scan, tables: Sequence[Table]) -> dict[str, Any]:
     """The report as JSON has it (README, "Output"). A table that --top cut says how much is omitted."""
     return {**_head(reading), "tables": [{**_about(table), "rows": list(_rows(table))} for table in tables]}
 
 
-def _head(reading: Reading) -> dict[str, Any]:
+def _head(reading: Scan) -> dict[str, Any]:
     head = {"lines": asdict(reading.counts), "window": dict(zip(("from", "to"), window(reading), strict=True))}
     return head | ({"coverage": coverage.document(reading.coverage)} if reading.coverage else {})
 
@@ -59,7 +59,7 @@ def _about(table: Table) -> dict[str, Any]:
     return {"by": list(table.by), **omitted}
 
 
-def write_json(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+def write_json(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
     """The document as JSON, a row per line; clients make up hosts, so there may be millions of rows."""
     out.write(json.dumps(_head(reading), indent=2).removesuffix("\n}").encode() + b',\n  "tables": [')
     for number, table in enumerate(tables):
@@ -71,7 +71,7 @@ def write_json(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> Non
     out.write(b"\n  ]\n}\n")
 
 
-def window(reading: Reading) -> tuple[str | None, str | None]:
+def window(reading: Scan) -> tuple[str | None, str | None]:
     """The first and the last start time of all records."""
     if reading.window is None:
         return None, None
@@ -85,7 +85,7 @@ def _rows(table: Table) -> Iterator[dict[str, Any]]:
         yield from (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def write_ndjson(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+def write_ndjson(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
     """One object per row, each with the columns it is grouped by."""
     for table in tables:
         for row in _rows(table):
@@ -108,19 +108,19 @@ def _flat(tables: Sequence[Table]) -> pa.Table:
     return pa.concat_tables(flat)
 
 
-def write_csv_report(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+def write_csv_report(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
     """The rows as CSV."""
     flat = _flat(tables).combine_chunks()
     batches = flat.to_batches() or [pa.RecordBatch.from_pylist([], flat.schema)]
     write_csv(out, as_text(batches[0], flat.schema.names))
 
 
-def write_parquet(out: IO[bytes], _reading: Reading, tables: Sequence[Table]) -> None:
+def write_parquet(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
     """The rows as Parquet."""
     pa.parquet.write_table(_flat(tables), pa.PythonFile(out, mode="w"), compression="zstd")
 
 
-def heading(reading: Reading) -> str:
+def heading(reading: Scan) -> str:
     """What was read: counts and window, in one sentence."""
     counts = reading.counts
     first, last = window(reading)
@@ -131,7 +131,7 @@ def heading(reading: Reading) -> str:
     return text + (f"; {first} to {last}" if first else "")
 
 
-def write_table(terminal: Terminal, reading: Reading, tables: Sequence[Table], *, wide: bool) -> None:
+def write_table(terminal: Terminal, reading: Scan, tables: Sequence[Table], *, wide: bool) -> None:
     """The report for people."""
     console = terminal.console
     console.print(Text(heading(reading), style="bold"))
@@ -180,7 +180,7 @@ def _grid(table: Table) -> tuple[list[str], list[list[str]]]:
     )
 
 
-def write_markdown(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+def write_markdown(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
     """The report as Markdown, for tickets. Values cannot break the table, nor be HTML or links."""
     lines = [heading(reading), ""]
     for table in tables:
@@ -210,7 +210,7 @@ _STYLE = (
 )
 
 
-def write_html(out: IO[bytes], reading: Reading, tables: Sequence[Table]) -> None:
+def write_html(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
     """The report as one page without scripts or outside resources."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Egress report</title>',
@@ -234,7 +234,7 @@ def _class(key: bool) -> str:
     return " class=k" if key else ""
 
 
-_WRITERS: dict[str, Callable[[IO[bytes], Reading, Sequence[Table]], None]] = {
+_WRITERS: dict[str, Callable[[IO[bytes], Scan, Sequence[Table]], None]] = {
     "json": write_json,
     "ndjson": write_ndjson,
     "csv": write_csv_report,

@@ -10,10 +10,10 @@ from rich.style import Style
 from rich.text import Text
 
 from egresslog.show.records import Json
-from egresslog.show.terminal import Aligned, Colour, Terminal, code_style, errors
+from egresslog.show.terminal import Aligned, ColorMode, Terminal, code_style, errors
 from egresslog.show.values import plain, plural, safe
+from egresslog.sources.cluster.log_timestamps import without
 from egresslog.sources.coverage import Notice
-from egresslog.sources.stamps import without
 
 FORMS = ("table", "ndjson")
 
@@ -31,7 +31,7 @@ _COLUMNS = (
 _READ = ("start_time", "origin", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
          "upstream_ip")  # fmt: skip
 _CLOCK = slice(11, 23)  # of 2026-11-22T22:28:08.827Z
-_COLOURS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
+_COLORS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
 _SHORT = 20  # characters of a pod's name
 _FAILED = 400
 _WIDE = 160  # columns of a terminal that has room for pods' names
@@ -49,13 +49,13 @@ class Tail(Protocol):
         """Ends the output."""
 
 
-def writer(out: IO[bytes], form: str, columns: Sequence[str], colour: Colour, *, raw: bool) -> Tail:
+def writer(out: IO[bytes], form: str, columns: Sequence[str], color: ColorMode, *, raw: bool) -> Tail:
     """What writes one of FORMS, or with ``raw`` the lines."""
     if raw:
-        return Raw(out, colour)
+        return Raw(out, color)
     if form == "ndjson":
         return Lines(out, columns)
-    return Table(out, colour)
+    return Table(out, color)
 
 
 class Lines:
@@ -76,9 +76,9 @@ class Lines:
 class Raw:
     """The lines as the proxy wrote them, without the stamp of the log API; harmless on a terminal."""
 
-    def __init__(self, out: IO[bytes], colour: Colour) -> None:
+    def __init__(self, out: IO[bytes], color: ColorMode) -> None:
         self._out = out
-        terminal = Terminal(out, colour)
+        terminal = Terminal(out, color)
         self._make: Callable[[str], str] = safe if terminal.width else str
         terminal.close()
 
@@ -95,8 +95,8 @@ class Raw:
 class Table:
     """Aligned lines for people; a column never gets narrower."""
 
-    def __init__(self, out: IO[bytes], colour: Colour) -> None:
-        self._terminal = Terminal(out, colour)
+    def __init__(self, out: IO[bytes], color: ColorMode) -> None:
+        self._terminal = Terminal(out, color)
         wide = self._terminal.width or _ANY
         self._shown = [at for at, (*_, narrowest) in enumerate(_COLUMNS) if wide >= narrowest]
         self._short = wide < _WIDE
@@ -123,7 +123,7 @@ class Table:
         self._terminal.close()
 
     def _style(self, origin: str) -> Style:
-        return self._styles.setdefault(origin, Style(color=_COLOURS[len(self._styles) % len(_COLOURS)]))
+        return self._styles.setdefault(origin, Style(color=_COLORS[len(self._styles) % len(_COLORS)]))
 
 
 def _pod(origin: str, *, short: bool) -> str:
@@ -133,19 +133,19 @@ def _pod(origin: str, *, short: bool) -> str:
     return name.rsplit("-", 1)[-1] if short and len(name) > _SHORT else name
 
 
-def write_beginning(colour: str, tail: int | None) -> None:
+def write_beginning(color: str, tail: int | None) -> None:
     """Says on standard error where it begins: nobody should take a few lines for all."""
     if tail is not None:
         begin = f"with the last {plural(tail, 'line')} of each log" if tail else "with what comes now"
-        errors(colour).print(Text(f"beginning {begin} (--tail -1: all there are); Ctrl-C ends it", style="dim"))
+        errors(color).print(Text(f"beginning {begin} (--tail -1: all there are); Ctrl-C ends it", style="dim"))
 
 
-def write_notice(colour: str, notice: Notice) -> None:
+def write_notice(color: str, notice: Notice) -> None:
     """Says on standard error what happened."""
     text = f"{notice.origin}: {notice.text}" if notice.text else notice.origin
     mark = _MARKS.get(notice.what, notice.what)
     style = "yellow" if notice.what in {"gap", "refused", "error"} else "dim"
     first, *rest = text.split("\n")
-    errors(colour).print(Text.assemble((mark, style), " ", (safe(first), "" if style == "yellow" else style)))
+    errors(color).print(Text.assemble((mark, style), " ", (safe(first), "" if style == "yellow" else style)))
     for line in rest:
-        errors(colour).print(Text(safe(line)))
+        errors(color).print(Text(safe(line)))

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from egresslog.show.values import safe
 
-Colour = Literal["auto", "always", "never"]
+ColorMode = Literal["auto", "always", "never"]
 
 ROWS = 20  # of a table that nobody cut to a length
 
@@ -35,14 +35,14 @@ _PIPE = 10_000  # columns
 _BAR_FROM = 32 * 1024 * 1024  # bytes; less is read before a bar is seen
 
 
-def console(stream: IO[str], colour: Colour = "auto") -> Console:
+def console(stream: IO[str], color: ColorMode = "auto") -> Console:
     """A rich console without markup or highlighting. ``auto`` obeys NO_COLOR and TERM, and colours no pipe."""
-    forced = True if colour == "always" else None
+    forced = True if color == "always" else None
     made = Console(
         file=stream,
         force_terminal=forced,
-        no_color={"auto": None, "always": False, "never": True}[colour],
-        color_system=None if colour == "never" else "auto",
+        no_color={"auto": None, "always": False, "never": True}[color],
+        color_system=None if color == "never" else "auto",
         markup=False,
         highlight=False,
         emoji=False,
@@ -53,20 +53,20 @@ def console(stream: IO[str], colour: Colour = "auto") -> Console:
     return made
 
 
-def errors(colour: str) -> Console:
+def errors(color: str) -> Console:
     """The console on standard error."""
-    return console(sys.stderr, colour if colour in {"always", "never"} else "auto")  # type: ignore[arg-type]
+    return console(sys.stderr, color if color in {"always", "never"} else "auto")  # type: ignore[arg-type]
 
 
 class Terminal:
     """Where a table for people goes: standard output or a file."""
 
-    def __init__(self, out: IO[bytes], colour: Colour) -> None:
+    def __init__(self, out: IO[bytes], color: ColorMode) -> None:
         stream = sys.stdout if out is sys.stdout.buffer else io.TextIOWrapper(out, "utf-8", write_through=True)
         self._stream = stream
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # LANG=C must not end in a traceback
-        self.console = console(stream, colour)
+        self.console = console(stream, color)
         self.width = self.console.width if self.console.is_terminal else None
 
     def print_table(
@@ -194,7 +194,7 @@ def code_style(code: int | None) -> Style:
 
 
 @contextmanager
-def progress(total: int | None, colour: Colour) -> Iterator[Callable[[int], None] | None]:
+def progress(total: int | None, color: ColorMode) -> Iterator[Callable[[int], None] | None]:
     """A bar on standard error while much is read from files, and only if that is a terminal."""
     if total is None or total < _BAR_FROM or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
@@ -205,7 +205,7 @@ def progress(total: int | None, colour: Colour) -> Iterator[Callable[[int], None
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=console(sys.stderr, colour),
+        console=console(sys.stderr, color),
         transient=True,
     )
     with bar:
@@ -214,19 +214,19 @@ def progress(total: int | None, colour: Colour) -> Iterator[Callable[[int], None
 
 
 @contextmanager
-def waiting(what: str, colour: str) -> Iterator[None]:
+def waiting(what: str, color: str) -> Iterator[None]:
     """Says on standard error what is waited for, while somebody watches."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
-    with errors(colour).status(what):
+    with errors(color).status(what):
         yield
 
 
 @contextmanager
-def counted(what: str, colour: str) -> Iterator[Callable[[int, int], None]]:
+def counted(what: str, color: str) -> Iterator[Callable[[int, int], None]]:
     """Says on standard error how many of how many are read, while somebody watches."""
-    console = errors(colour)
+    console = errors(color)
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda _done, _total: None
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from egresslog.errors import ClusterError
-from egresslog.sources.pods import Container, nanoseconds
+from egresslog.sources.cluster.pods import Container, nanoseconds
 
 _SAID = 20  # diagnostics kept per stream
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from egresslog.errors import SourceError
-from egresslog.records.lines import MAX_LINE, Chunk
+from egresslog.records.chunk import MAX_LINE, Chunk
 from egresslog.sources.paths import STDIN, Source, why
 
 BLOCK = 1024 * 1024

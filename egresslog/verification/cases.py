@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from egresslog.verification import pairing
-from egresslog.verification.findings import KINDS, Judgement
+from egresslog.verification.findings import KINDS, Verdict
 from egresslog.verification.rules import GATEWAY, INSIDE, MACROS, SIDECAR, TRANSIT, VIEWS, first_of
 from egresslog.verification.tables import create
 
@@ -23,7 +23,7 @@ GRACE = 2 * 10**9  # ns: Envoy writes its log once a second (Istio: --file-flush
 _BEFORE = ("EGL140", "EGL141", "EGL142", "EGL143", "EGL144", "EGL146")
 _SENT = ("EGL183", "EGL145", "EGL187")  # what the gateway's coverage decides about
 # Ambiguous records can only accuse, and do not get lost as somebody else's.
-_ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (Judgement.BYPASSED, Judgement.MISROUTED))
+_ACCUSE = tuple(code for code, kind in KINDS.items() if kind.verdict in (Verdict.BYPASSED, Verdict.MISROUTED))
 _DEFAULT_SERVICE = "istio-egressgateway"  # of Istio's own profiles and chart
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.records.columns import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
+from egresslog.records.batch import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
 from egresslog.records.flags import FLAGS
 from egresslog.records.schema import ARROW, BASE
 

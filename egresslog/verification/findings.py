@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 Level = Literal["error", "warning", "info"]
 
 
-class Judgement(StrEnum):
+class Verdict(StrEnum):
     """What the evidence says about a request, a connection or a host; of a host's, the first that applies counts."""
 
     BYPASSED = "BYPASSED"
@@ -25,13 +25,13 @@ class Judgement(StrEnum):
 
 
 MEANINGS = {
-    Judgement.BYPASSED: "a connection left to an outside address without the gateway",
-    Judgement.MISROUTED: "the gateway sent it to itself or back into the cluster",
-    Judgement.PROVEN: "the gateway forwarded it to an outside address, and that address answered",
-    Judgement.FAILED: "meant for the gateway, and did not get through",
-    Judgement.BLOCKED: "refused by the mesh, or below it, on purpose",
-    Judgement.SENT_UNCONFIRMED: "sent towards the gateway; what became of it cannot be told",
-    Judgement.NO_EVIDENCE: "no line speaks of it; this is no all-clear",
+    Verdict.BYPASSED: "a connection left to an outside address without the gateway",
+    Verdict.MISROUTED: "the gateway sent it to itself or back into the cluster",
+    Verdict.PROVEN: "the gateway forwarded it to an outside address, and that address answered",
+    Verdict.FAILED: "meant for the gateway, and did not get through",
+    Verdict.BLOCKED: "refused by the mesh, or below it, on purpose",
+    Verdict.SENT_UNCONFIRMED: "sent towards the gateway; what became of it cannot be told",
+    Verdict.NO_EVIDENCE: "no line speaks of it; this is no all-clear",
 }
 
 
@@ -40,19 +40,19 @@ class Kind(NamedTuple):
 
     code: str
     level: Level
-    verdict: Judgement | None
+    verdict: Verdict | None
     cause: str
     advice: str
     source: str
 
 
-def _kinds(verdict: Judgement | None, *rows: tuple[str, Level, str, str, str]) -> tuple[Kind, ...]:
+def _kinds(verdict: Verdict | None, *rows: tuple[str, Level, str, str, str]) -> tuple[Kind, ...]:
     return tuple(Kind(code, level, verdict, cause, advice, source) for code, level, source, cause, advice in rows)
 
 
 _TABLE = (
     *_kinds(
-        Judgement.PROVEN,
+        Verdict.PROVEN,
         ("EGL100", "info", "row 1",
          "Left through the gateway: the sidecar's line and the gateway's name one connection.",
          ""),
@@ -64,7 +64,7 @@ _TABLE = (
          "Check in the VirtualService that this cluster is meant to serve the host."),
     ),
     *_kinds(
-        Judgement.BYPASSED,
+        Verdict.BYPASSED,
         ("EGL110", "error", "row 5; F5, F6, #39885, #36745",
          "The sidecar sends it straight to the outside address: the host is declared, but not led to the gateway.",
          "Name `mesh` in the VirtualService's gateways, use the section of the port's protocol, check exportTo."),
@@ -103,7 +103,7 @@ _TABLE = (
          "Use the default format of Istio 1.9 or newer in the sidecars; see EGL110 and EGL116 for the usual causes."),
     ),
     *_kinds(
-        Judgement.MISROUTED,
+        Verdict.MISROUTED,
         ("EGL130", "error", "row 15; F23",
          "The gateway sent it to itself: a loop.",
          "With resolution NONE it sends to where the client connected, at the gateway to itself: use DNS."),
@@ -112,7 +112,7 @@ _TABLE = (
          "If it is outside (a corporate proxy, on-premises), say --external CIDR; else look at the gateway's route."),
     ),
     *_kinds(
-        Judgement.FAILED,
+        Verdict.FAILED,
         ("EGL140", "error", "row 9; F8, F9, #30730, #11124, #12237",
          "The sidecar does not know the cluster it should send to (NC).",
          "Is the subset's DestinationRule visible to the client, and does its Sidecar import the gateway's namespace?"),
@@ -196,7 +196,7 @@ _TABLE = (
          "The line's flags and details say why."),
     ),
     *_kinds(
-        Judgement.BLOCKED,
+        Verdict.BLOCKED,
         ("EGL170", "info", "row 8; F7, #38397, #17850",
          "The mesh does not know the host and refused it (BlackHoleCluster).",
          ""),
@@ -211,7 +211,7 @@ _TABLE = (
          ""),
     ),
     *_kinds(
-        Judgement.SENT_UNCONFIRMED,
+        Verdict.SENT_UNCONFIRMED,
         ("EGL180", "warning", "row 4",
          "Sent to the gateway; no log of a gateway was read.",
          "Add the gateway's logs with --gateway."),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from egresslog.verification.question import Question
 from egresslog.verification.tables import create
+from egresslog.verification.targets import Question
 
 if TYPE_CHECKING:
     import duckdb

@@ -19,7 +19,7 @@ from .logs import Log
 from .manifest import ordered_metadata
 from .pods import Pod
 from .status import Json, already_exists, forbidden, not_found
-from .store import Place, Store
+from .store import Database, Place
 
 __all__ = ["Cluster", "ExecRequest", "ExecResult", "Log", "Pod"]
 
@@ -52,7 +52,7 @@ class Cluster:
 
     def __init__(self, *, old_kubelet: bool = False, split_streams: bool = False, zone: tzinfo = UTC) -> None:
         self.changed = Condition()
-        self.store = Store()
+        self.store = Database()
         self.pods: dict[tuple[str, str], Pod] = {}
         self.commands: list[Callable[[ExecRequest], ExecResult | None]] = []
         self.old_kubelet, self.split_streams, self.zone = old_kubelet, split_streams, zone

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .logs import LogOptions, Reading
+from .logs import LogOptions, Scan
 from .status import ApiError, Cause, bad_request, invalid
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def serve_log(cluster: Cluster, exchange: Exchange, namespace: str, name: str) -
     with cluster.changed:
         pod = cluster.pod(namespace, name)
         instance = pod.served(pod.choose(options.container), previous=options.previous)
-        reading = Reading(instance.log, options, zone=cluster.zone, old_kubelet=cluster.old_kubelet)
+        reading = Scan(instance.log, options, zone=cluster.zone, old_kubelet=cluster.old_kubelet)
     body = exchange.open(200, "text/plain")
     while True:
         with cluster.changed:

@@ -115,7 +115,7 @@ class LogOptions:
     stream: str = "All"
 
 
-class Reading:
+class Scan:
     """One reader of a log, from file to file."""
 
     def __init__(self, log: Log, options: LogOptions, *, zone: tzinfo, old_kubelet: bool) -> None:

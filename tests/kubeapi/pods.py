@@ -12,7 +12,7 @@ from .logs import Log
 from .manifest import complete_spec, ordered_metadata
 from .report import Report
 from .status import Json, bad_request, not_found
-from .store import Place, Store
+from .store import Database, Place
 
 _NANOSECONDS = 1_000_000_000
 
@@ -21,7 +21,7 @@ class Home(Protocol):
     """What a pod needs of its cluster."""
 
     changed: Condition
-    store: Store
+    store: Database
     make_uid: Callable[[], str]
     make_container_id: Callable[[], str]
     pods: dict[tuple[str, str], Pod]

@@ -38,7 +38,7 @@ class Event:
         return encode(self.object).rstrip()
 
 
-class Store:
+class Database:
     """Guarded by the cluster's lock."""
 
     def __init__(self) -> None:

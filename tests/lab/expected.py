@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from egresslog import Judgement
+from egresslog import Verdict
 
-PROVEN, BYPASSED, MISROUTED = Judgement.PROVEN, Judgement.BYPASSED, Judgement.MISROUTED
+PROVEN, BYPASSED, MISROUTED = Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED
 FAILED, BLOCKED, UNCONFIRMED, NOTHING = (
-    Judgement.FAILED,
-    Judgement.BLOCKED,
-    Judgement.SENT_UNCONFIRMED,
-    Judgement.NO_EVIDENCE,
+    Verdict.FAILED,
+    Verdict.BLOCKED,
+    Verdict.SENT_UNCONFIRMED,
+    Verdict.NO_EVIDENCE,
 )
 EXITS = {PROVEN: 0, BYPASSED: 1, MISROUTED: 1, FAILED: 1, BLOCKED: 1, UNCONFIRMED: 3, NOTHING: 3}
 
@@ -24,7 +24,7 @@ EXITS = {PROVEN: 0, BYPASSED: 1, MISROUTED: 1, FAILED: 1, BLOCKED: 1, UNCONFIRME
 class Answer(NamedTuple):
     """A verdict, the codes of the findings about the host, and of those about none."""
 
-    verdict: Judgement
+    verdict: Verdict
     findings: frozenset[str]
     beside: frozenset[str] = frozenset()
 
@@ -37,12 +37,12 @@ class Expected(NamedTuple):
     text: Answer | None = None
 
 
-def _answer(verdict: Judgement, findings: str, beside: str = "") -> Answer:
+def _answer(verdict: Verdict, findings: str, beside: str = "") -> Answer:
     return Answer(verdict, frozenset(f"EGL{n}" for n in findings.split()), frozenset(f"EGL{n}" for n in beside.split()))
 
 
 def _of(
-    verdict: Judgement, findings: str, short: Judgement, short_findings: str, beside: str = "", short_beside: str = ""
+    verdict: Verdict, findings: str, short: Verdict, short_findings: str, beside: str = "", short_beside: str = ""
 ) -> Expected:
     return Expected(_answer(verdict, findings, beside), _answer(short, short_findings, short_beside))
 

@@ -1,0 +1,1 @@
+"""The command line: arguments -> one call -> show -> exit code. It decides nothing else."""

@@ -1,0 +1,1 @@
+"""One request from a workload, and where the logs show it."""

@@ -1,0 +1,243 @@
+r"""Parses lines of a JSON format: an object whose keys are those of the template, in any order.
+
+What real logs force (shared facts, section 8): values are typed (Istio 1.8 and newer) or all strings with ``"-"`` for
+absent (1.1 to 1.7); ``response_flags`` is ``"-"`` even when typed; headers are strings also where they hold a number;
+bytes that are no UTF-8 came as ``\\ooo`` until September 2024, which is not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from egresslog.errors import FormatError, LineError
+from egresslog.records import start_time as times
+from egresslog.records.fields import METHOD, NUMBER
+from egresslog.records.schema import Column, Field, Kind, custom_column, is_own
+from egresslog.records.template import read
+from egresslog.records.text_format import TextFormat
+
+_OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
+_INTEGER = re.compile(NUMBER, re.ASCII)
+_METHOD = re.compile(f"{METHOD}+", re.ASCII)
+_INT64 = 2**63
+_NESTED = 64
+
+Value = str | int | None
+
+
+class JsonRow(NamedTuple):
+    """The values of one object, in the order of the format's columns."""
+
+    values: tuple[Value, ...]
+    ambiguous: bool
+
+
+class Repeated(dict[str, Any]):
+    """An object in which a key came twice: somebody forged a quote into a text that only looks like JSON."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    seen: set[str] = set()
+    twice = {key for key, _ in pairs if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+    return Repeated({key: None if key in twice else value for key, value in made.items()})
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
+
+
+def load(line: str) -> Any:
+    """The JSON value in ``line``, with octal escapes read as the bytes they stand for.
+
+    Raises:
+        LineError: not JSON, or nested too deep.
+    """
+    try:
+        return _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        problem = error
+    except (ValueError, RecursionError):
+        raise LineError("a number or nesting too large for JSON at byte 0", 0) from None
+    if "Invalid \\escape" in problem.msg:
+        try:
+            # Bytes become the lone surrogates that Python's `surrogateescape` uses for them in text lines, too.
+            return _DECODER.decode(_OCTAL.sub(_byte, line))
+        except (ValueError, RecursionError):
+            pass
+    byte = len(line[: problem.pos].encode("utf-8", "surrogateescape"))
+    raise LineError(f"not valid JSON: {problem.msg} at byte {byte}", byte)
+
+
+def _byte(found: re.Match[str]) -> str:
+    if not found[1]:
+        return found[0]
+    code = int(found[1], 8)
+    return f"\\u00{code:02x}" if code < 128 else f"\\udc{code:02x}"  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One value of the template: where it is, and the field, the mixed text or the fixed label it holds."""
+
+    path: tuple[str | int, ...]
+    field: Field | None
+    mixed: TextFormat | None
+    shape: times.Shape | None
+
+    @property
+    def key(self) -> str:
+        return ".".join(str(step) for step in self.path)
+
+
+class JsonFormat:
+    """A compiled JSON template: ``match`` an object, or say why not."""
+
+    def __init__(self, template: Mapping[str, Any], *, omit_empty: bool = False) -> None:
+        self.omit_empty = omit_empty
+        self.keys = frozenset(str(key) for key in template)
+        self._leaves = tuple(_leaves(template, ()))
+        if not any(leaf.field or leaf.mixed for leaf in self._leaves):
+            raise FormatError("no command operator such as %START_TIME% in the JSON template", str(dict(template)), 0)
+        #: The keys a line has even where absent values are left out.
+        self.required = frozenset(
+            str(leaf.path[0]) for leaf in self._leaves if leaf.field and leaf.field.always and len(leaf.path) == 1
+        )
+        self._plan, self.columns = _plan(self._leaves)
+
+    def shape(self, column: str) -> times.Shape | None:
+        """How a time column prints."""
+        for leaf, places in self._plan:
+            if leaf.shape and any(self.columns[place].name == column for place in places):
+                return leaf.shape
+            if leaf.mixed and (shape := leaf.mixed.shape(column)):
+                return shape
+        return None
+
+    def match(self, found: dict[str, Any]) -> JsonRow:
+        """The values of an object whose keys are this format's.
+
+        Raises:
+            LineError: a value is not what its operator prints, such as a word for a number.
+        """
+        ambiguous = isinstance(found, Repeated)
+        values: list[Value] = [None] * len(self.columns)
+        for leaf, places in self._plan:
+            value, repeated = _reach(found, leaf.path) if leaf.path[1:] else (found.get(leaf.key), False)
+            ambiguous |= repeated
+            if value is None or value == "-":
+                if leaf.field and leaf.field.always:
+                    raise LineError(f"expected a value for {leaf.key!r} at byte 0", 0)
+                continue
+            if leaf.mixed is None:
+                made = _value(leaf, value)
+                if places:
+                    values[places[0]] = made
+                continue
+            row = leaf.mixed.match(value) if isinstance(value, str) else None
+            if row is None:
+                raise LineError(f"the value of {leaf.key!r} does not fit its template at byte 0", 0)
+            ambiguous |= row.ambiguous
+            for place, part in zip(places, row.values, strict=True):
+                values[place] = part
+        return JsonRow(tuple(values), ambiguous)
+
+    def accepts(self, found: dict[str, Any]) -> bool:
+        """Whether an object has this format's keys; with `omitEmptyValues` some are missing, none null."""
+        keys = found.keys()
+        if keys == self.keys:
+            return True
+        return self.omit_empty and self.required <= keys <= self.keys and None not in found.values()
+
+
+def _plan(leaves: tuple[_Leaf, ...]) -> tuple[list[tuple[_Leaf, tuple[int, ...]]], tuple[Column, ...]]:
+    """Which columns each value fills, by number. A value that stands twice is kept once.
+
+    Values under their own name go first: Istio 1.1.0 to 1.1.2 print the start time under "method", too.
+    """
+    places: dict[str, int] = {}
+    columns: list[Column] = []
+
+    def place(column: Column) -> int:
+        if column.name not in places:
+            places[column.name] = len(columns)
+            columns.append(column)
+        return places[column.name]
+
+    plan: list[tuple[_Leaf, tuple[int, ...]]] = []
+    for leaf in sorted(leaves, key=lambda leaf: not (leaf.field and leaf.field.column.name == leaf.key)):
+        if leaf.mixed:
+            plan.append((leaf, tuple(place(column) for column in leaf.mixed.columns)))
+        elif leaf.field and leaf.field.named and leaf.field.column.name not in places:
+            plan.append((leaf, (place(leaf.field.column),)))
+        elif leaf.field and leaf.field.named and is_own(leaf.key):
+            plan.append((leaf, ()))
+        else:
+            kind, unit = (leaf.field.kind, leaf.field.column.unit) if leaf.field else (Kind.TEXT, "")
+            plan.append((leaf, (place(custom_column(leaf.key, kind, unit)),)))
+    return plan, tuple(columns)
+
+
+def _reach(value: Any, path: tuple[str | int, ...]) -> tuple[Any, bool]:
+    """The value at ``path``, and whether a key on the way came twice."""
+    repeated = False
+    for step in path:
+        repeated |= isinstance(value, Repeated)
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and step < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value, repeated
+
+
+def _value(leaf: _Leaf, value: Any) -> Value:
+    kind = leaf.field.kind if leaf.field else Kind.TEXT
+    if kind is Kind.NUMBER or kind is Kind.LENIENT:
+        return _number(leaf, value, lenient=kind is Kind.LENIENT)
+    if not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if kind is Kind.METHOD and not _METHOD.fullmatch(value):
+        raise LineError(f"expected an HTTP method for {leaf.key!r} at byte 0", 0)
+    if leaf.shape and not re.fullmatch(leaf.shape.forward, value, re.ASCII):
+        raise LineError(f"expected a time for {leaf.key!r} at byte 0", 0)
+    return value
+
+
+def _number(leaf: _Leaf, value: Any, *, lenient: bool) -> int | None:
+    if type(value) is int and -_INT64 <= value < _INT64:
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < _INT64:  # Envoys that print doubles
+        return int(value)
+    if lenient or value == "":
+        return None
+    raise LineError(f"expected a number of at most 18 digits for {leaf.key!r} at byte 0", 0)
+
+
+def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[_Leaf]:
+    if len(path) > _NESTED:
+        raise FormatError(f"a JSON template nested deeper than {_NESTED}")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, (*path, index))
+    elif not isinstance(value, str) or "%" not in value:
+        yield _Leaf(path, None, None, None)
+    else:
+        template = read(value)
+        if template.literals == ("", ""):
+            field = template.fields[0]
+            shape = times.shape(field.argument) if field.kind is Kind.TIME else None
+            if field.kind is Kind.TIME and shape is None:
+                field = replace(field, kind=Kind.TEXT, column=custom_column(str(path[-1]), Kind.TEXT))
+            yield _Leaf(path, field, None, shape)
+        else:
+            yield _Leaf(path, None, TextFormat(template), None)

@@ -1,0 +1,72 @@
+"""Probes: what was asked, what came back, and the lines of that very request, hop by hop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+
+from egresslog.live.probe.session import Trial
+from egresslog.show.terminal import Terminal
+from egresslog.show.values import rfc3339, safe
+from egresslog.verification.findings import KINDS
+
+_HOPS = ("sidecar", "gateway")
+_FOUND = {
+    "address": "found by the connection's address",
+    "marker": "found by the probe's own User-Agent",
+    "time": "found by pod, host and time only",
+    None: "not found in the logs",
+}
+
+
+def document(trial: Trial) -> dict[str, Any]:
+    """A probe as JSON has it."""
+    probe = trial.probe
+    return {
+        "url": probe.url,
+        "from": f"{probe.pod.namespace}/{probe.pod.pod}",
+        "tool": probe.tool,
+        "time": rfc3339(probe.at_ns),
+        "client_address": probe.client_address,
+        "server_address": probe.server_address,
+        "code": probe.code,
+        "error": probe.error or None,
+        "found_by": trial.sighting.how,
+        "note": trial.sighting.note or None,
+        "requests": [
+            {"verdict": row["verdict"], "finding": row["finding"], "lines": list(_lines(row))}
+            for row in trial.sighting.rows.to_pylist()
+        ],
+    }
+
+
+def print_trial(terminal: Terminal, trial: Trial) -> None:
+    """A probe for people."""
+    probe, console = trial.probe, terminal.console
+    pod = f"{probe.pod.namespace}/{probe.pod.pod}"
+    answer = f"answered {probe.code}" if probe.code else "no answer"
+    terminal.print_sentence(
+        Text.assemble(("probe", "bold"), f"  {probe.tool} {safe(probe.url)} from {pod}: ", (answer, "bold")),
+        0,
+        hanging=2,
+    )
+    if probe.error:
+        terminal.print_sentence(Text(safe(probe.error), style="yellow"), 2)
+    note = f": {trial.sighting.note}" if trial.sighting.note else ""
+    terminal.print_sentence(Text(safe(f"{_FOUND[trial.sighting.how]}{note}")), 2)
+    for row in trial.sighting.rows.to_pylist():
+        for line in _lines(row):
+            console.print(Text(f"  {line['hop']} {safe(line['origin'])}:{line['line_number']}", style="dim"))
+            console.print(Text(f"    {safe(line['line'])}"))
+        kind = KINDS[row["finding"]]
+        terminal.print_sentence(Text(f"{row['verdict']} {kind.code}: {kind.cause}"), 2, hanging=2)
+    console.print()
+
+
+def _lines(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The lines of a request in the order in which it passed the hops."""
+    for hop in _HOPS:
+        if row[f"{hop}_line"] is not None:
+            yield {"hop": hop, **{name: row[f"{hop}_{name}"] for name in ("origin", "line_number", "line")}}

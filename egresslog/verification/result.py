@@ -1,0 +1,204 @@
+"""What a user holds after ``verify``: verdicts per host, with findings, evidence and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import pyarrow as pa
+
+from egresslog.database import Database
+from egresslog.filters import Filter
+from egresslog.frames import to_pandas
+from egresslog.records.chunk import Counts
+from egresslog.scan import Scan
+from egresslog.verification import judge, queries
+from egresslog.verification.findings import Verdict
+from egresslog.verification.queries import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 5  # verdicts in a repr
+_FETCHED = 500  # hosts whose findings are fetched at once
+
+
+@dataclass(frozen=True)
+class HostVerdict:
+    """What the evidence says about one host.
+
+    Attributes:
+        host: as asked for; without a question the name or address that was seen.
+        verdict: the gravest that matters, see ``Verdict``.
+        counts: requests and connections by their own verdict.
+    """
+
+    host: str
+    verdict: Verdict
+    counts: Mapping[Verdict, int]
+    _all: Verification = field(repr=False, compare=False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings about the host, the gravest first."""
+        found = self._all.findings_of(self.host) or [queries.about("EGL195", 0)]
+        if self.verdict == Verdict.PROVEN:  # what failed is a warning then (design)
+            found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
+        return queries.ordered(found)
+
+    def ways(self) -> pa.Table:
+        """Who sent how much by which way: source_ip, gateway, upstream_host, verdict, requests."""
+        return queries.ways(self._all.connection, self.host)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per request or connection, with the columns of ``Verification.to_pandas``."""
+        return to_pandas(queries.frame(self._all.connection, self.host))
+
+
+class Verification(Sequence[HostVerdict]):
+    """The verdicts, the gravest first where no host was asked for, else in the order of the question.
+
+    Attributes:
+        asked: whether hosts were asked for.
+        connection: the database behind, with the tables that ``verification`` documents.
+        readings: what the pass over each hop's logs found, by hop.
+        findings: about the evidence as a whole.
+    """
+
+    def __init__(self, store: Database, readings: Mapping[str, Scan], asked: Sequence[str], where: Filter) -> None:
+        self._store = store
+        self._window = (where.since, where.until)
+        self._page: dict[str, list[Finding]] = {}
+        self.connection = store.connection
+        self.readings = readings
+        self.asked = bool(asked)
+        order = {host: place for place, host in enumerate(asked)}
+        rows = queries.rows(self.connection, "SELECT * FROM verdicts")
+        gravity = {name: place for place, name in enumerate(Verdict)}
+        rows.sort(
+            key=lambda row: (
+                order.get(row["host"], 0),
+                gravity[row["verdict"]],
+                -sum(_counts(row).values()),
+                row["host"],
+            )
+        )
+        self._places = {row["host"]: place for place, row in enumerate(rows)}
+        self._verdicts = [HostVerdict(row["host"], Verdict(row["verdict"]), _counts(row), self) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    @overload
+    def __getitem__(self, at: int) -> HostVerdict: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[HostVerdict]: ...
+    def __getitem__(self, at: int | slice) -> HostVerdict | Sequence[HostVerdict]:
+        return self._verdicts[at]
+
+    def __iter__(self) -> Iterator[HostVerdict]:
+        return iter(self._verdicts)
+
+    def close(self) -> None:
+        """Removes the temporary database; frames and evidence cannot be had any more."""
+        self._store.close()
+
+    @property
+    def counts(self) -> Counts:
+        """Lines, records, other, rejected and ambiguous of all logs."""
+        return sum((reading.counts for reading in self.readings.values()), Counts())
+
+    def answer(self, expected: Verdict = Verdict.PROVEN, *, reliable: bool = True) -> bool | None:
+        """Whether every host has the expected verdict; None if that cannot be told.
+
+        Args:
+            expected: the verdict that every host should have.
+            reliable: False: records are missing, so what was not seen means nothing. A log with more rejects than
+                records is none to rely on either, nor is silence in a time of which no log has a line.
+        """
+        answers = [judge.as_expected(one.verdict, expected) for one in self]
+        if False in answers:
+            return False
+        readable = all(reading.counts.rejected <= reading.counts.records for reading in self.readings.values())
+        whole = all(one.whole for reading in self.readings.values() for one in reading.coverage)
+        seen = expected != Verdict.NO_EVIDENCE or self.window_read
+        return True if answers and None not in answers and reliable and readable and whole and seen else None
+
+    @cached_property
+    def window_read(self) -> bool:
+        """Whether every log that was given has lines of the time that was asked about."""
+        first, last = self._window
+        inside = "start >= coalesce(?, start) AND start < coalesce(?, start + 1)"
+        return all(
+            queries.rows(self.connection, f"SELECT 1 FROM {hop}_lines WHERE {inside} LIMIT 1", [first, last])
+            for hop, reading in self.readings.items()
+            if reading.sources
+        )
+
+    @cached_property
+    def gateways(self) -> tuple[str, ...]:
+        """Addresses of the gateway: given, or learned from its lines."""
+        return tuple(row["ip"] for row in queries.rows(self.connection, "SELECT DISTINCT ip FROM gateways ORDER BY ip"))
+
+    @cached_property
+    def services(self) -> tuple[str, ...]:
+        """Services of the gateway: given, or learned from where sidecars sent to its addresses."""
+        return tuple(
+            row["name"] for row in queries.rows(self.connection, "SELECT DISTINCT name FROM services ORDER BY name")
+        )
+
+    @cached_property
+    def coverage(self) -> list[dict[str, Any]]:
+        """Per log: ``hop``, ``origin``, ``records``, and when its first record began and its last ended (ns)."""
+        return queries.coverage(self.connection)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """About the evidence as a whole, and about what could not be counted for any host."""
+        found = [
+            queries.about("EGL196", reading.sources)
+            for reading in self.readings.values()
+            if reading.sources and not reading.counts.records
+        ]
+        if self.readings["gateway"].counts.records and not queries.rows(self.connection, "SELECT ip FROM replicas"):
+            found.append(queries.about("EGL103", self.readings["gateway"].counts.records))
+        if not self.readings["sidecar"].sources:
+            found.append(queries.about("EGL194", 0))
+        for hop, code in (("gateway", "EGL104"), ("sidecar", "EGL105")):
+            if partly := sum(not one.whole for one in self.readings[hop].coverage):
+                found.append(queries.about(code, partly))
+        if rejected := self.counts.rejected:
+            found.append(queries.about("EGL191", rejected))
+        return queries.ordered([*found, *queries.beside(self.connection, asked=self.asked)])
+
+    def findings_of(self, host: str) -> list[Finding]:
+        """The findings about one host; those of the hosts after it are fetched along, in case they are next."""
+        if host not in self._page:
+            place = self._places[host]
+            hosts = [one.host for one in self._verdicts[place : place + _FETCHED]]
+            self._page = queries.of_hosts(self.connection, hosts)
+        return self._page[host]
+
+    def to_arrow(self) -> pa.Table:
+        """As ``to_pandas``."""
+        return queries.frame(self.connection, None)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per host and request or connection: verdict, finding, names, addresses, lines of both hops."""
+        return to_pandas(self.to_arrow())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{one.host} {one.verdict}" for one in self[:_SHOWN])
+        return f"<Verdicts {shown}{', ...' * (len(self) > _SHOWN)}>"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd  # noqa: PLC0415
+
+        rows = [{"host": one.host, "verdict": one.verdict.value, **one.counts} for one in self]
+        return pd.DataFrame(rows).to_html(index=False)
+
+
+def _counts(row: Mapping[str, Any]) -> dict[Verdict, int]:
+    return {verdict: row[verdict] for verdict in Verdict if row[verdict]}
