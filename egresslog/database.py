@@ -1,11 +1,11 @@
-"""Tables in a DuckDB file, for as long as they are needed: any size, bounded memory."""
+"""A temporary DuckDB database: batches in, tables out. Any size, bounded memory; gone when it is closed."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,16 +37,46 @@ class Database:
         self.connection.execute("BEGIN")  # nothing needs to outlive a crash: no flush after every statement
         self.close = weakref.finalize(self, _remove, self.connection, folder)
 
-    def load(self, name: str, reader: pa.RecordBatchReader) -> None:
-        """Reads all batches into a new table."""
-        self.connection.register("incoming", reader)
-        self.connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608  (a name of ours)
-        self.connection.unregister("incoming")
+    def load(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Reads all batches into a new table.
+
+        What ``batches`` raises (a source's error, an interrupt) is raised here, after the engine has ended: it must not
+        pass through the engine, which would turn it into an error of its own.
+        """
+        problem: BaseException | None = None
+
+        def guarded() -> Iterator[pa.RecordBatch]:
+            nonlocal problem
+            try:
+                yield from batches
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001
+                problem = error
+
+        _insert(self.connection, name, pa.RecordBatchReader.from_batches(schema, guarded()))
+        if problem is not None:
+            raise problem
+
+
+def create_table(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, rows: Iterable[Sequence[object]]
+) -> None:
+    """A new table of these rows; one of the same name is replaced."""
+    values = list(zip(*rows, strict=True)) or [() for _ in schema]
+    arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
+    _insert(connection, name, pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, name: str, data: pa.Table | pa.RecordBatchReader) -> None:
+    connection.register("incoming", data)
+    connection.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608  (a name of ours)
+    connection.unregister("incoming")
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Makes the database's errors ours: a full disk, too little memory.
+    """Turns the database's errors (a full disk, too little memory) into ours.
 
     Raises:
         DatabaseError: what the database says.
@@ -63,18 +93,18 @@ def database_errors() -> Iterator[None]:
         raise DatabaseError(f"the temporary database failed: {str(error).splitlines()[0]}") from error
 
 
+@contextmanager
+def temporary_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[duckdb.DuckDBPyRelation]:
+    """Reads all batches into a table that lives until the block ends. Raises what ``batches`` raises."""
+    with database_errors():
+        database = Database()
+        try:
+            database.load("records", schema, batches)
+            yield database.connection.table("records")
+        finally:
+            database.close()
+
+
 def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
     connection.close()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def stored(reader: pa.RecordBatchReader) -> Iterator[duckdb.DuckDBPyRelation]:
-    """Reads all batches into a table that lives until the block ends."""
-    with database_errors():
-        store = Database()
-        try:
-            store.load("records", reader)
-            yield store.connection.table("records")
-        finally:
-            store.close()

@@ -1,61 +1,70 @@
-"""Log: what a user holds. Sources and formats in; batches, frames, counts and summaries out."""
+"""Log: an immutable description of what to read. Every question to it is one pass over the sources, a Scan."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.database import stored
+from egresslog.database import temporary_table
 from egresslog.errors import SourceError, UsageError
 from egresslog.filters import Filter
-from egresslog.frames import to_pandas
-from egresslog.records.batch import with_lines
 from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, PRECISION
 from egresslog.report import grouping
-from egresslog.scan import Rejects, Scan, Table
+from egresslog.scan import Scan
 from egresslog.sources import files
-from egresslog.sources import paths as places
 from egresslog.sources.coverage import Coverage
+from egresslog.sources.paths import STDIN, Found, Source, find
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from egresslog.report.summary import ReportTable
+
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Progress = Callable[[int], None]
+
+
+class Report(NamedTuple):
+    """The tables of one pass, and the pass."""
+
+    tables: tuple[ReportTable, ...]
+    scan: Scan
 
 
 class Log:
     """Access-log lines of any number of files or containers, read when asked for.
 
-    Nothing is kept but counts and rejects: each of ``batches``, ``to_arrow``, ``to_pandas`` and ``summary`` reads the
-    sources anew, and memory does not grow with their size (a frame holds what you asked for, of course). Standard
-    input can be read once.
+    Nothing is kept but counts and rejects: each of ``scan``, ``batches``, ``to_arrow``, ``to_pandas``, ``report`` and
+    ``summary`` reads the sources anew, and memory does not grow with their size (a frame holds what you asked for, of
+    course). Standard input can be read once.
     """
 
     def __init__(
         self,
-        found: places.Found,
+        found: Found,
         format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002  (Istio's and the command line's word)
         columns: Sequence[str] | None = None,
         *,
         where: Filter | None = None,
         keep_going: bool = False,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """See ``read``."""
         self._found = found
         self._formats = resolve(format)
-        #: The one format that was asked for, or that the mesh has; None where each line's is found.
+        #: The one format that was given, or that the mesh configures; None where it is detected per line.
         self.format = self._formats.forced
-        self._schema = Parser(self._formats).schema
-        self._known = [name for name in self._schema.names if name != PRECISION]
+        #: The Arrow schema of ``scan``.
+        self.full_schema = Parser(self._formats).schema
+        self._known = [name for name in self.full_schema.names if name != PRECISION]
         columns = [columns] if isinstance(columns, str) else columns
         if unknown := [name for name in columns or () if name not in self._known]:
             raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(self._known)}")
@@ -66,9 +75,8 @@ class Log:
         self.where = where or Filter()
         self.keep_going = keep_going
         self.progress = progress
-        self._reading = Scan()
-        self._rejects = Rejects()
-        self._read_stdin = False
+        self._last: Scan | None = None
+        self._stdin_was_read = False
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -77,7 +85,7 @@ class Log:
 
     @property
     def coverage(self) -> Sequence[Coverage]:
-        """What was read of each container, if the log is a cluster's."""
+        """What was read of each container, if the log comes from a cluster."""
         return self._found.coverage
 
     @property
@@ -89,54 +97,49 @@ class Log:
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of ``batches``."""
-        return pa.schema([self._schema.field(name) for name in self.columns])
+        return pa.schema([self.full_schema.field(name) for name in self.columns])
 
-    def fills(self, column: str) -> bool:
-        """Whether the log's formats print what the column holds; else it is null for want of it."""
-        return any(made.name == column for form in self._formats.all for made in form.columns)
+    def logs_column(self, name: str) -> bool:
+        """Whether the log's formats print the column; where they do not, it is null for every record."""
+        return any(column.name == name for log_format in self._formats.all for column in log_format.columns)
 
-    @property
-    def full_schema(self) -> pa.Schema:
-        """The Arrow schema of ``stream``."""
-        return self._schema
-
-    def stream(self, *, lines: bool = False) -> Iterator[pa.RecordBatch]:
-        """The records that pass the filter, with all columns and PRECISION; counts as it goes.
+    def scan(self, *, lines: bool = False, progress: Progress | None = None, keep_going: bool | None = None) -> Scan:
+        """Begins a pass over the sources; its batches have all columns and PRECISION.
 
         Args:
             lines: add the column ``line``, each record's line as it came.
-
-        Raises:
-            SourceError: at the end, when a source could not be read (not with ``keep_going``).
+            progress: called with the number of stored bytes just read; None for what the Log has.
+            keep_going: leave out sources that cannot be read instead of raising; None for what the Log has.
         """
-        self._reading = reading = Scan.begin(self._found)
-        self._rejects = rejects = Rejects()
+        self._last = scan = Scan.begin(self._found)
+        keep_going = self.keep_going if keep_going is None else keep_going
+        scan.attach(self._pass(scan, lines=lines, progress=progress or self.progress, keep_going=keep_going))
+        return scan
+
+    def _pass(
+        self, scan: Scan, *, lines: bool, progress: Progress | None, keep_going: bool
+    ) -> Iterator[pa.RecordBatch]:
         for source in self._found.sources:
-            if source.origin == places.STDIN:
-                if self._read_stdin:
-                    raise SourceError(
-                        places.STDIN, "standard input was read already; save it to a file to read it twice"
-                    )
-                self._read_stdin = True
-            reading.sources += 1
-            parser = Parser(self._formats)
-            for parsed in self._parse(source, parser, reading):
-                reading.add(parsed)
-                rejects.extend(parsed.rejects)
-                batch = self.where.apply(with_lines(parsed.batch, parsed.raw) if lines else parsed.batch)
-                reading.selected += len(batch)
+            if source.origin == STDIN:
+                if self._stdin_was_read:
+                    raise SourceError(STDIN, "standard input was read already; save it to a file to read it twice")
+                self._stdin_was_read = True
+            scan.sources += 1
+            for parsed in self._parse(source, scan, progress):
+                batch = scan.add(parsed, self.where, lines=lines)
                 if len(batch):
                     yield batch
-        reading.complete = True
-        if reading.errors and not self.keep_going:
-            raise _joined(reading.errors)
+        scan.finished = True
+        if scan.errors and not keep_going:
+            raise _joined(scan.errors)
 
-    def _parse(self, source: places.Source, parser: Parser, reading: Scan) -> Iterator[Parsed]:
+    def _parse(self, source: Source, scan: Scan, progress: Progress | None) -> Iterator[Parsed]:
+        parser = Parser(self._formats)
         try:
-            for chunk in files.chunks(source, self.progress):
+            for chunk in files.chunks(source, progress):
                 yield parser.feed(chunk)
         except SourceError as error:
-            reading.errors.append(error)
+            scan.errors.append(error)
         yield parser.finish()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -145,7 +148,7 @@ class Log:
         Raises:
             SourceError: at the end, when a source could not be read (not with ``keep_going``).
         """
-        for batch in self.stream():
+        for batch in self.scan().batches():
             yield batch.select(list(self.columns))
 
     def to_arrow(self) -> pa.Table:
@@ -157,37 +160,40 @@ class Log:
         return to_pandas(self.to_arrow())
 
     @property
-    def reading(self) -> Scan:
-        """What the last complete pass found; makes one if there was none."""
-        if not self._reading.complete:
-            for _ in self.stream():
-                pass
-        return self._reading
+    def last_scan(self) -> Scan:
+        """The last finished pass; makes one if there was none. Raises as ``batches``."""
+        if self._last is None or not self._last.finished:
+            self.scan().finish()
+        assert self._last is not None
+        return self._last
 
     @property
     def counts(self) -> Counts:
         """Lines, records, other, rejected and ambiguous."""
-        return self.reading.counts
+        return self.last_scan.counts
 
     @property
     def rejects(self) -> pd.DataFrame:
         """The lines that could not be read: origin, line_number, line, reason."""
-        return to_pandas(pa.Table.from_batches(self.reject_batches(), schema=REJECTS))
+        return to_pandas(pa.Table.from_batches(self.last_scan.reject_batches(), schema=REJECTS))
 
-    def reject_batches(self) -> Iterator[pa.RecordBatch]:
-        """As ``rejects``, in Arrow batches."""
-        assert self.reading.complete
-        return self._rejects.batches()
-
-    def tables(
-        self, by: Sequence[str] = grouping.DEFAULT, *, top: int | None = None, sort: str | None = None
-    ) -> list[Table]:
+    def report(
+        self,
+        by: Sequence[str] = grouping.DEFAULT,
+        *,
+        top: int | None = None,
+        sort: str | None = None,
+        progress: Progress | None = None,
+        keep_going: bool | None = None,
+    ) -> Report:
         """One table for each of ``by``, all from one pass.
 
         Args:
             by: each a column, or several joined by commas; ``status`` and ``time:5m`` as well.
             top: at most so many rows; None or 0 for all.
             sort: a column of the table, see ``report.summary.ordered``.
+            progress: as ``scan``.
+            keep_going: as ``scan``.
 
         Raises:
             UsageError: an unknown column.
@@ -195,38 +201,27 @@ class Log:
         """
         import narwhals as nw  # noqa: PLC0415
 
-        from egresslog.report.summary import ordered, summarize  # noqa: PLC0415
+        from egresslog.report.summary import ReportTable, ordered, summarize  # noqa: PLC0415
 
-        wanted = [grouping.parse(text, self._known) for text in by]
-        every = tuple({key: None for keys in wanted for key in keys})
-        if len({key.name for key in every}) < len(every):
-            raise UsageError("two different buckets of time in one report; ask for one at a time")
         if top is not None and top < 0:
             raise UsageError("--top takes 0 (all) or more")
-        empty = grouping.prepare(pa.RecordBatch.from_pylist([], self._schema), every)
-        problem: list[SourceError] = []
-        reader = pa.RecordBatchReader.from_batches(empty.schema, self._prepared(every, problem))
-        found = []
-        with stored(reader) as relation:
-            total = self._reading.selected
+        groupings = [grouping.parse(text, self._known) for text in by]
+        keys = tuple({key: None for grouped_by in groupings for key in grouped_by})
+        if len({key.name for key in keys}) < len(keys):
+            raise UsageError("two different buckets of time in one report; ask for one at a time")
+        empty = grouping.prepare(pa.RecordBatch.from_pylist([], self.full_schema), keys)
+        scan = self.scan(progress=progress, keep_going=keep_going)
+        tables = []
+        with temporary_table(empty.schema, (grouping.prepare(batch, keys) for batch in scan.batches())) as relation:
             frame = nw.from_native(relation).lazy()
-            for keys in wanted:
-                grouped = ordered(summarize(frame, keys, total), keys, sort)
-                rows: pa.Table = grouped.collect("pyarrow").to_native()
-                cut = rows.slice(0, top) if top else rows
-                requests = (pc.sum(rows["requests"]).as_py() or 0) - (pc.sum(cut["requests"]).as_py() or 0)
-                found.append(Table(tuple(key.name for key in keys), cut, len(rows) - len(cut), requests))
-        if problem:
-            raise problem[0]
-        return found
-
-    def _prepared(self, every: Sequence[grouping.Key], problem: list[SourceError]) -> Iterator[pa.RecordBatch]:
-        """Batches for the engine; a source's error must not pass through it."""
-        try:
-            for batch in self.stream():
-                yield grouping.prepare(batch, every)
-        except SourceError as error:
-            problem.append(error)
+            for grouped_by in groupings:
+                summary = ordered(summarize(frame, grouped_by, scan.selected), grouped_by, sort)
+                rows: pa.Table = summary.collect("pyarrow").to_native()
+                shown = rows.slice(0, top) if top else rows
+                requests = (pc.sum(rows["requests"]).as_py() or 0) - (pc.sum(shown["requests"]).as_py() or 0)
+                names = tuple(key.name for key in grouped_by)
+                tables.append(ReportTable(names, shown, len(rows) - len(shown), requests))
+        return Report(tuple(tables), scan)
 
     def summary(
         self, by: str | Sequence[str] = "host", *, top: int | None = None, sort: str | None = None
@@ -239,28 +234,33 @@ class Log:
             sort: a column; ``:asc`` or ``:desc`` may follow.
 
         Raises:
-            UsageError, SourceError: as ``tables``.
+            UsageError, SourceError: as ``report``.
         """
         text = by if isinstance(by, str) else ",".join(by)
-        return to_pandas(self.tables([text], top=top, sort=sort)[0].rows)
+        return to_pandas(self.report([text], top=top, sort=sort).tables[0].rows)
 
     def __repr__(self) -> str:
         what = self.origins[0] if len(self.origins) == 1 else f"{len(self.origins)} files"
-        state = str(self._reading.counts) if self._reading.complete else "not read yet"
+        state = str(self._last.counts) if self._last and self._last.finished else "not read yet"
         return f"<Log {what}: {state}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: counts, window, formats and the busiest hosts. pandas escapes all values."""
         import pandas as pd  # noqa: PLC0415
 
-        before, self.keep_going = self.keep_going, True  # a card that says what is missing, instead of a traceback
-        try:
-            hosts = self.tables(["host"], top=5)[0].rows
-        finally:
-            self.keep_going = before
-        card = self._reading.card()
+        # A card that says what is missing, instead of a traceback.
+        tables, scan = self.report(["host"], top=5, keep_going=True)
+        card = scan.card()
         frame = pd.DataFrame({"": card.values()}, index=list(card))
-        return frame.to_html(header=False) + to_pandas(hosts).to_html(index=False)
+        return frame.to_html(header=False) + to_pandas(tables[0].rows).to_html(index=False)
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """A frame with Arrow dtypes: integers with gaps stay integers."""
+    import pandas as pd  # noqa: PLC0415
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 def read(
@@ -270,17 +270,17 @@ def read(
     *,
     where: Filter | None = None,
     keep_going: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Log:
     """Reads access logs.
 
     Args:
         paths: a path or several: files (plain, gzip, zstd, bz2, xz, lz4), directories, globs, ``-`` for standard input.
         format: a name of the catalogue, an Envoy format string, a JSON template, a TOML file's path or a Format; None
-            finds the format of each line among those of the catalogue.
+            detects the format of each line among those of the catalogue.
         columns: the columns to give out; None for all.
         where: only the records that pass, see ``Filter.parse``.
-        keep_going: leave out sources that cannot be read (``log.reading.errors`` names them) instead of raising.
+        keep_going: leave out sources that cannot be read (``log.last_scan.errors`` names them) instead of raising.
         progress: called with the number of stored bytes just read.
 
     Returns:
@@ -290,7 +290,7 @@ def read(
         UsageError: an unknown column.
         CatalogueError, FormatError: an unknown or wrong format.
     """
-    found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+    found = find([paths] if isinstance(paths, str | os.PathLike) else paths)
     return Log(found, format, columns, where=where, keep_going=keep_going, progress=progress)
 
 

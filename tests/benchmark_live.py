@@ -79,10 +79,10 @@ def by_follow(config: str, total: int) -> int:
     """egresslog.follow: records."""
     with egresslog.follow(kubeconfig=config) as following:
         for _ in following:
-            if following.reading.counts.total >= total:
+            if following.scan.counts.total >= total:
                 break
         assert not any(covered.gaps for covered in following.coverage)
-        return following.reading.counts.total
+        return following.scan.counts.total
 
 
 def measured(function: Callable[[str, int], int], config: str, total: int) -> tuple[float, int]:

@@ -86,7 +86,7 @@ def test_damaged_file_says_what_was_read(name: str, tmp_path: Path) -> None:
     log = read(path, keep_going=True)
     counts = log.counts
     assert counts.records + counts.rejected == counts.total
-    assert [str(error).partition(";")[0] for error in log.reading.errors] == [
+    assert [str(error).partition(";")[0] for error in log.last_scan.errors] == [
         f"{path}: the compressed data is damaged or ends early"
     ]
     if counts.rejected:
@@ -100,7 +100,7 @@ def test_garbage_after_packed_data_loses_nothing(name: str, tmp_path: Path) -> N
     path.write_bytes(PACKERS[name](LINES * 2) + b"garbage, which no program packed")
     log = read(path, keep_going=True)
     assert log.counts.records >= (5 if name == "zstd" else 6)
-    assert len(log.reading.errors) == (0 if name in {"bz2", "xz"} else 1)  # those two end where their data ends
+    assert len(log.last_scan.errors) == (0 if name in {"bz2", "xz"} else 1)  # those two end where their data ends
 
 
 def test_unreadable_files_do_not_stop_the_others(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_links_to_directories_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to(tmp_path / "a")
     log = read(tmp_path)
     assert log.counts.records == 1
-    assert log.reading.notes == tuple(
+    assert log.last_scan.notes == tuple(
         f"{tmp_path}/{name}: a link to a directory, not followed; name it to read it" for name in ("a/loop", "b")
     )
     assert read(tmp_path / "b").counts.records == 1
@@ -173,7 +173,7 @@ def test_an_unreadable_directory_does_not_stop_the_others() -> None:
         with someone_else():
             log = read(folder, keep_going=True)
             assert log.counts.records == 3
-        assert [str(error) for error in log.reading.errors] == [f"{folder}/closed: permission denied"]
+        assert [str(error) for error in log.last_scan.errors] == [f"{folder}/closed: permission denied"]
 
 
 def test_globs_and_names_with_brackets(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_the_same_file_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "link.log").symlink_to(tmp_path / "0.log")
     log = read([tmp_path / "0.log", tmp_path])
     assert log.counts.records == 1
-    assert len(log.reading.notes) == 2
-    assert log.reading.notes[1] == f"{tmp_path / 'link.log'}: the same as {tmp_path / '0.log'}, read once"
+    assert len(log.last_scan.notes) == 2
+    assert log.last_scan.notes[1] == f"{tmp_path / 'link.log'}: the same as {tmp_path / '0.log'}, read once"
 
 
 def test_lines_are_not_split_at_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

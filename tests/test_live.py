@@ -360,7 +360,7 @@ def test_follow_yields_batches(server: Server, cluster: Cluster) -> None:
                 write(cluster, TEXT, at=T0 + SECOND)
             if seen == 3:
                 break
-        assert following.reading.counts.total == 4
+        assert following.scan.counts.total == 4
         assert [covered.lines for covered in following.coverage] == [4]
     assert "line" in batch.schema.names
 

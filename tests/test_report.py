@@ -90,9 +90,9 @@ def test_time_before_1970_falls_into_the_bucket_below(tmp_path: Path) -> None:
 
 def test_top_and_sort(log: Log) -> None:
     """--top cuts after sorting, and what was cut is counted."""
-    (table,) = log.tables(["host"], top=1, sort="bytes_sent:asc")
+    (table,) = log.report(["host"], top=1, sort="bytes_sent:asc").tables
     assert table.rows["host"].to_pylist() == ["b.org"]
-    assert (table.omitted, table.omitted_requests) == (2, 5)
+    assert (table.omitted_rows, table.omitted_requests) == (2, 5)
     assert [row["status"] for row in summary(log, "status", sort="status")] == [0, 200, 404, 503]
     assert summary(log, "status", sort="duration_p50")[0]["status"] == 503
 
@@ -146,9 +146,9 @@ def test_absent_durations_have_no_percentiles(tmp_path: Path) -> None:
 )
 def test_filters(log: Log, options: dict[str, Any], lines: list[int]) -> None:
     """Each filter lets through what it names; several must all agree; a null passes none."""
-    log.where = Filter.parse(**options)
+    log = read(log.origins[0], FORMAT, where=Filter.parse(**options))
     assert log.to_arrow()["line_number"].to_pylist() == lines
-    assert log.reading.selected == len(lines)
+    assert log.last_scan.selected == len(lines)
     assert log.counts.records == len(ROWS)
 
 
@@ -222,7 +222,7 @@ def test_an_empty_log_has_an_empty_summary(tmp_path: Path) -> None:
     log = read(tmp_path / "x.log")
     assert summary(log) == []
     assert log.counts.total == 0
-    assert log.reading.window is None
+    assert log.last_scan.window is None
 
 
 def test_default_tables() -> None:

@@ -118,9 +118,10 @@ def parse(
             files, format, place=place, color=color, output_file=output_file, rejects=rejects, columns=wanted,
             where=where,
         )  # fmt: skip
-        with shown_progress([log], color), out.opened(output_file) as stream:
-            records.write(stream, log, form, output_color(output_file, color), chosen=wanted is not None)
-        return exit_code(tell({"": log}, color, rejects=rejects, keep_going=keep_going) or None)
+        with shown_progress([log], color) as progress, out.opened(output_file) as stream:
+            scan = log.scan(progress=progress)
+            records.write(stream, log, scan, form, output_color(output_file, color), chosen=wanted is not None)
+        return exit_code(tell({"": scan}, log.where, color, rejects=rejects, keep_going=keep_going) or None)
 
     run(work, color)
 
@@ -176,12 +177,15 @@ def report(
             namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
         )
         log = open_log(files, format, place=place, color=color, output_file=output_file, rejects=rejects, where=where)
-        with shown_progress([log], color):
-            tables = log.tables(by or DEFAULT, top=limit, sort=sort)
+        with shown_progress([log], color) as progress:
+            summary = log.report(by or DEFAULT, top=limit, sort=sort, progress=progress)
         with out.opened(output_file) as stream:
-            reports.write(stream, form, log.reading, tables, output_color(output_file, color))
+            reports.write(stream, form, summary, output_color(output_file, color))
         shown = for_people and output_file is None
-        return exit_code(tell({"": log}, color, rejects=rejects, with_heading=not shown, keep_going=keep_going) or None)
+        return exit_code(
+            tell({"": summary.scan}, log.where, color, rejects=rejects, with_heading=not shown, keep_going=keep_going)
+            or None
+        )
 
     run(work, color)
 

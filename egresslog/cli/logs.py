@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from egresslog.filters import Filter
     from egresslog.live.follow import Following
     from egresslog.log import Log
+    from egresslog.scan import Scan
     from egresslog.show.terminal import ColorMode
 
 _LAST = 10  # lines of each log, as kubectl and tail have it
@@ -223,25 +225,30 @@ def output_color(output_file: str | None, color: str) -> ColorMode:
 
 
 @contextmanager
-def shown_progress(logs: Sequence[Log], color: str) -> Iterator[None]:
+def shown_progress(logs: Sequence[Log], color: str) -> Iterator[Callable[[int], None] | None]:
     """A bar while the logs are read, if that takes long and somebody is watching."""
     from egresslog.show.terminal import progress
 
     sizes = [log.size for log in logs]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     with progress(total, color) as advance:  # type: ignore[arg-type]
-        for log in logs:
-            log.progress = advance
-        yield
+        yield advance
 
 
 def tell(
-    logs: Mapping[str, Log], color: str, *, rejects: str | None = None, with_heading: bool = True, keep_going: bool
+    scans: Mapping[str, Scan],
+    where: Filter,
+    color: str,
+    *,
+    rejects: str | None = None,
+    with_heading: bool = True,
+    keep_going: bool,
 ) -> bool:
     """Says on standard error what was read, and writes the rejects.
 
     Args:
-        logs: by what they are called, empty for the only one.
+        scans: by what they are called, empty for the only one.
+        where: the filter that they passed.
         color: auto, always or never.
         rejects: where the rejects go.
         with_heading: say how many lines there were; the output does otherwise.
@@ -255,8 +262,8 @@ def tell(
     if rejects:
         form = output.choose(None, rejects, piped="ndjson", known=records.REJECT_FORMS)
         with output.opened(rejects) as stream:
-            records.write_rejects(stream, list(logs.values()), form)
-    for label, log in logs.items():
-        notes.write_notes(color, log, rejects_path=rejects, with_heading=with_heading, label=label)
-    complete = keep_going or all(log.reading.whole for log in logs.values())
-    return complete and all(log.reading.counts.records for log in logs.values())
+            records.write_rejects(stream, list(scans.values()), form)
+    for label, scan in scans.items():
+        notes.write_notes(color, scan, where, rejects_path=rejects, with_heading=with_heading, label=label)
+    complete = keep_going or all(scan.is_complete for scan in scans.values())
+    return complete and all(scan.counts.records for scan in scans.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from egresslog.cli.exit_codes import Exit, until_closed
@@ -11,7 +11,6 @@ from egresslog.cli.logs import Place
 if TYPE_CHECKING:
     from egresslog.live.probe.request import Probe
     from egresslog.live.probe.session import Look, Trial
-    from egresslog.log import Log
     from egresslog.show.terminal import ColorMode
     from egresslog.verification.result import Verification
 
@@ -68,7 +67,7 @@ def narrowed(probes: Sequence[Probe]) -> dict[str, object]:
     return vars(question(probes))
 
 
-def settled(probes: Sequence[Probe], look: Look, color: str) -> tuple[Verification, Mapping[str, Log], Sequence[Trial]]:
+def settled(probes: Sequence[Probe], look: Look, color: str) -> tuple[Verification, Sequence[Trial]]:
     """Looks until the lines of the probes are there."""
     from egresslog.live.probe.session import settle
     from egresslog.show.terminal import waiting
@@ -79,7 +78,7 @@ def settled(probes: Sequence[Probe], look: Look, color: str) -> tuple[Verificati
 
 def watched(
     look: Look,
-    answer: Callable[[Verification, Mapping[str, Log]], Exit],
+    answer: Callable[[Verification], Exit],
     *,
     every: str,
     form: str,
@@ -94,9 +93,9 @@ def watched(
     code = Exit.UNKNOWN
     with out.opened(None) as stream, until_closed():
         try:
-            for found, logs, changes in watch(look, duration(every) / 10**9):
+            for found, changes in watch(look, duration(every) / 10**9):
                 # First, since an interruption may come as soon as something is seen.
-                code = answer(found, logs) if changes is None or changes else code
+                code = answer(found) if changes is None or changes else code
                 rounds.write(stream, form, found, changes, color)
         except KeyboardInterrupt:
             pass  # how it is meant to end

@@ -85,7 +85,7 @@ def tail(
             finally:
                 following.close()
                 writer.close()
-        notes.write_notes(color, following, rejects_path=None, with_heading=True)
-        return exit_code((following.reading.whole and bool(following.reading.sources)) or None)
+        notes.write_notes(color, following.scan, following.where, rejects_path=None, with_heading=True)
+        return exit_code((following.scan.is_complete and bool(following.scan.sources)) or None)
 
     run(work, color)

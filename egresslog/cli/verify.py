@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
@@ -44,7 +44,6 @@ from egresslog.cli.options import (
 
 if TYPE_CHECKING:
     from egresslog.live.probe.session import Trial
-    from egresslog.log import Log
     from egresslog.verification.result import Verification
 
 
@@ -104,6 +103,7 @@ def verify(
 
     def work() -> Exit:
         from egresslog.errors import UsageError
+        from egresslog.filters import Filter
         from egresslog.show import output as out
         from egresslog.show import verification as show
         from egresslog.verification.api import verify as judge
@@ -119,34 +119,34 @@ def verify(
         asked: dict[str, Any] = {"source": source or (), "since": since, "until": until}
         stream_color = output_color(output_file, color)
 
-        def look() -> tuple[Verification, Mapping[str, Log]]:
+        def look() -> Verification:
             logs = open_logs(
                 gateway, sidecar, workloads, from_all, format, place=place, color=color, output_file=output_file,
                 rejects=rejects,
             )  # fmt: skip
-            with shown_progress(list(logs.values()), color):
-                found = judge(
+            with shown_progress(list(logs.values()), color) as progress:
+                return judge(
                     hosts or (), gateway=logs.get("gateway"), sidecars=logs.get("sidecar"),
                     gateway_service=gateway_service or (), gateway_ip=gateway_ip or (), external=external or (),
-                    **asked,
+                    progress=progress, **asked,
                 )  # fmt: skip
-            return found, logs
 
-        def answer(found: Verification, logs: Mapping[str, Log]) -> Exit:
-            reliable = tell(logs, color, rejects=rejects, keep_going=keep_going)
+        def answer(found: Verification) -> Exit:
+            given = {hop: found.scans[hop] for hop in found.logs}
+            reliable = tell(given, Filter(), color, rejects=rejects, keep_going=keep_going)
             return exit_code(found.answer(Verdict[expect.upper()], reliable=reliable))
 
         if watch:
             return watched(look, answer, every=every, form=form, color=stream_color)
         trials: Sequence[Trial] = ()
         if probe is None:
-            found, logs = look()
+            found = look()
         else:
             probes = probed(hosts or (), workloads or (), probe, place=place)
             asked |= narrowed(probes)
-            found, logs, trials = settled(probes, look, color)
+            found, trials = settled(probes, look, color)
         with until_closed(), out.opened(output_file) as stream:
             show.write(stream, form, found, stream_color, trials)
-        return answer(found, logs)
+        return answer(found)
 
     run(work, color)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import Event
@@ -14,13 +13,12 @@ from egresslog.errors import SourceError
 from egresslog.filters import Filter
 from egresslog.live import diagnosis
 from egresslog.live.cluster_logs import names
-from egresslog.records.batch import with_lines
 from egresslog.records.catalogue import resolve
-from egresslog.records.chunk import Chunk, Reject
+from egresslog.records.chunk import Chunk
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
 from egresslog.records.schema import PRECISION
-from egresslog.scan import Scan, batch_of
+from egresslog.scan import RejectBuffer, Scan
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import find
 from egresslog.sources.cluster.follower import STREAMS, Follower
@@ -60,8 +58,7 @@ class Following:
     """Records as they are written. Iterate over it for batches, or over ``items`` for notices as well; then close it.
 
     Attributes:
-        reading: what was read until now.
-        rejects: the last lines that could not be read.
+        scan: what was read until now; of the rejected lines it keeps the last three.
     """
 
     def __init__(
@@ -78,8 +75,7 @@ class Following:
         self._parsers: dict[str, Parser] = {}
         self.where = where or Filter()
         self.schema = Parser(self._formats).schema
-        self.reading = Scan()
-        self.rejects: deque[Reject] = deque(maxlen=_REJECTS_HELD)
+        self.scan = Scan(reject_buffer=RejectBuffer(_REJECTS_HELD))
         #: How many lines of each log it begins with; None: with all there are, or with those of a time.
         self.tail = lines.tail
 
@@ -94,7 +90,7 @@ class Following:
             if isinstance(item, Chunk):
                 if item.origin not in self._parsers:
                     self._parsers[item.origin] = Parser(self._formats)
-                    self.reading.sources += 1
+                    self.scan.sources += 1
                 yield from self._parse(item)
             else:
                 yield item
@@ -104,16 +100,9 @@ class Following:
         """Names of the records' columns."""
         return [name for name in self.schema.names if name != PRECISION]
 
-    def reject_batches(self) -> Iterator[pa.RecordBatch]:
-        """The last rejects: origin, line_number, line, reason."""
-        yield batch_of(self.rejects)
-
     def _parse(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         parsed = self._parsers[chunk.origin].feed(chunk)
-        self.reading.add(parsed)
-        self.rejects.extend(parsed.rejects)
-        batch = self.where.apply(with_lines(parsed.batch, parsed.raw))
-        self.reading.selected += len(batch)
+        batch = self.scan.add(parsed, self.where, lines=True)
         if len(batch):
             yield batch
 
@@ -129,13 +118,13 @@ class Following:
         self.close()
 
     def close(self) -> None:
-        """Ends the reading; what was read and not taken is dropped."""
+        """Stops reading; what was read and not taken is dropped."""
         self._lines.close()
-        self.reading.coverage = coverage = self._lines.coverage
+        self.scan.coverage = coverage = self._lines.coverage
         errors = [*self._lines.errors, *(covered.error for covered in coverage if covered.error)]
-        self.reading.errors = [self._explain(error) for error in errors]
-        self.reading.notes += tuple(self._lines.notes())
-        self.reading.complete = True
+        self.scan.errors = [self._explain(error) for error in errors]
+        self.scan.notes += tuple(self._lines.notes())
+        self.scan.finished = True
 
 
 def follow(
@@ -184,7 +173,7 @@ def follow(
     format, notes, advice = diagnosis.about(cluster, now, format)  # noqa: A001
     follower = Follower(cluster, wanted, since=begin, tail=tail, streams=max_log_requests)
     made = Following(follower, format, where, lambda error: diagnosis.explained(error, wanted))
-    made.reading.notes, made.reading.advice = tuple(notes), tuple(advice)
+    made.scan.notes, made.scan.advice = tuple(notes), tuple(advice)
     follower.start()
     return made
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from egresslog.live.probe.session import Look
-from egresslog.log import Log
 from egresslog.verification.findings import Verdict
 from egresslog.verification.result import Verification
 
@@ -32,16 +31,16 @@ class Change:
 
 def watch(
     look: Look, every: float, *, wait: Callable[[float], None] = time.sleep
-) -> Iterator[tuple[Verification, Mapping[str, Log], list[Change] | None]]:
-    """Verdicts and logs at once and every so many seconds, with what changed since; None the first time.
+) -> Iterator[tuple[Verification, list[Change] | None]]:
+    """Verdicts at once and every so many seconds, with what changed since; None the first time.
 
     The verdicts before are closed when the next are asked for.
     """
     before: dict[str, tuple[Verdict, frozenset[str]]] | None = None
     while True:
-        found, logs = look()
+        found = look()
         now = {one.host: (one.verdict, frozenset(finding.code for finding in one.findings)) for one in found}
-        yield found, logs, None if before is None else _changes(before, now)
+        yield found, None if before is None else _changes(before, now)
         found.close()
         before = now
         wait(every)

@@ -6,16 +6,13 @@ import codecs
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.records.chunk import Lines
-from egresslog.records.schema import ARROW, BASE, PRECISION, RECORD, Column, arrow_schema
-
-if TYPE_CHECKING:
-    from egresslog.records.format import Format
+from egresslog.records.schema import ARROW, BASE, PRECISION, RECORD, Column, RowFormat, arrow_schema
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -50,7 +47,7 @@ def strings(values: Sequence[str | None]) -> pa.Array:
 
 
 def build(
-    groups: Sequence[tuple[Format, Sequence[tuple[Any, ...]]]],
+    groups: Sequence[tuple[RowFormat, Sequence[tuple[Any, ...]]]],
     ambiguous: Sequence[bool],
     numbers: Sequence[int],
     origin: str,
@@ -72,8 +69,8 @@ def build(
     bad: dict[int, str] = {}
     parts: list[dict[str, pa.Array]] = []
     start = 0
-    for made, rows in groups:
-        parts.append(_typed(made, rows, start, bad))
+    for log_format, rows in groups:
+        parts.append(_typed(log_format, rows, start, bad))
         start += len(rows)
     if bad:
         return empty(arrow_schema(BASE)), bad
@@ -105,16 +102,18 @@ def build(
     return pa.RecordBatch.from_arrays([joined[name] for name in ordered], names=ordered), {}
 
 
-def _typed(made: Format, rows: Sequence[tuple[Any, ...]], start: int, bad: dict[int, str]) -> dict[str, pa.Array]:
+def _typed(
+    log_format: RowFormat, rows: Sequence[tuple[Any, ...]], start: int, bad: dict[int, str]
+) -> dict[str, pa.Array]:
     """The columns of one format's rows."""
     found: dict[str, pa.Array] = {}
-    for column, values in zip(made.columns, zip(*rows, strict=True), strict=True):
+    for column, values in zip(log_format.columns, zip(*rows, strict=True), strict=True):
         if column.type == "string":
             found[column.name] = strings(values)
         elif column.type == "int":
             found[column.name] = _integers(values)
         else:
-            shape = made.shape(column.name)
+            shape = log_format.shape(column.name)
             assert shape is not None
             try:
                 times, digits = shape.convert(values)

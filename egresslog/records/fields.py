@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from egresslog.records import start_time as times
-from egresslog.records.schema import Field, Kind, custom_column
+from egresslog.records.operators import Field, ValueKind, custom_column
 from egresslog.records.template import Template
 
 # Hard kinds: the pattern in a strict line, in a wide one, and the characters it may hold. Those without a pattern in
@@ -16,21 +16,21 @@ METHOD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]"
 NUMBER = r"-?\d{1,18}"
 _FLAGS = r"[-\w,]"
 _HARD = {
-    Kind.NUMBER: (NUMBER, rf"(?:{NUMBER}|-|)", r"[-\d]"),
-    Kind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
-    Kind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
-    Kind.METHOD: (rf"{METHOD}+", rf"{METHOD}*", METHOD),
-    Kind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
-    Kind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
+    ValueKind.NUMBER: (NUMBER, rf"(?:{NUMBER}|-|)", r"[-\d]"),
+    ValueKind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
+    ValueKind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
+    ValueKind.METHOD: (rf"{METHOD}+", rf"{METHOD}*", METHOD),
+    ValueKind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
+    ValueKind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
     # The details may quote the names in the outside server's certificate.
-    Kind.DETAIL: (rf"{_WORD}+", r"[^ \t]*", r"[^ \t]"),
+    ValueKind.DETAIL: (rf"{_WORD}+", r"[^ \t]*", r"[^ \t]"),
     # So may a failure reason; but with `" "` inside, Istio 1.1's one quoted value would swallow the two of 1.2.
-    Kind.QUOTED: (r'[^"]+', r'(?:[^"]|"(?! ))*', r'[^"]'),
+    ValueKind.QUOTED: (r'[^"]+', r'(?:[^"]|"(?! ))*', r'[^"]'),
 }
 _BACKWARD = {
-    Kind.NUMBER: r"(?:\d{1,18}-?|-|)",
-    Kind.PROTOCOL: r"(?:(?:\d\.)?\d/PTTH|-|)",
-    Kind.QUOTED: r'(?:[^"]|(?<! )")*',
+    ValueKind.NUMBER: r"(?:\d{1,18}-?|-|)",
+    ValueKind.PROTOCOL: r"(?:(?:\d\.)?\d/PTTH|-|)",
+    ValueKind.QUOTED: r'(?:[^"]|(?<! )")*',
 }
 _FREE = {"REQUESTED_SERVER_NAME", "ROUTE_NAME"}
 
@@ -78,24 +78,24 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
         before, after = template.literals[index], template.literals[index + 1]
         kind, shape, hard = field.kind, None, False
         delimited = bool(before or not index) and bool(after or index == last)
-        if kind is Kind.TIME:
+        if kind is ValueKind.TIME:
             shape = times.shape(field.argument)
             # `%s` prints any number of digits: a digit beside it would leave its end open.
             hard = shape is times.RFC3339 or (shape is not None and delimited and not _digits(before, after))
             if not hard:  # no date can be made of it, or its end does not show: keep the text
-                kind, shape = Kind.TEXT, None
-        elif kind is Kind.TEXT and index == last and field.operator == "REQUESTED_SERVER_NAME" and not after:
+                kind, shape = ValueKind.TEXT, None
+        elif kind is ValueKind.TEXT and index == last and field.operator == "REQUESTED_SERVER_NAME" and not after:
             # At the end of a line a free SNI would swallow the tail of a longer format.
-            kind = Kind.TEXT if free_end else Kind.TOKEN
+            kind = ValueKind.TEXT if free_end else ValueKind.TOKEN
         elif _is_quoted(template, index):
-            kind = Kind.QUOTED
+            kind = ValueKind.QUOTED
         if kind in _HARD:
             alphabet = re.compile(_HARD[kind][2], re.ASCII)
             hard = not (alphabet.match(before[-1:]) or alphabet.match(after[:1]))
             # `HTTP/1.1` glued to the path (Istio 1.0) ends it as surely as a blank would.
-            hard &= delimited or (kind is Kind.PROTOCOL and bool(after))
+            hard &= delimited or (kind is ValueKind.PROTOCOL and bool(after))
         if kind is not field.kind:
-            column = custom_column(f"{field.column.name}_text", kind) if field.kind is Kind.TIME else field.column
+            column = custom_column(f"{field.column.name}_text", kind) if field.kind is ValueKind.TIME else field.column
             field = replace(field, kind=kind, column=column)  # noqa: PLW2901
         glued = hard and bool(index) and not before
         # A header may be there and empty; what Envoy writes itself is absent then.
@@ -112,12 +112,12 @@ def _digits(before: str, after: str) -> bool:
 def _is_quoted(template: Template, index: int) -> bool:
     """Whether a text that Envoy writes stands in quotes and blanks, between values whose ends show: as in Istio's."""
     field, literals, fields = template.fields[index], template.literals, template.fields
-    if field.kind is not Kind.TEXT or not field.named or field.client or field.operator in _FREE:
+    if field.kind is not ValueKind.TEXT or not field.named or field.client or field.operator in _FREE:
         return False
     if not (literals[index].endswith(' "') and literals[index + 1].startswith('" ')):
         return False
     beside = (*fields[max(index - 1, 0) : index], *fields[index + 1 : index + 2])
-    return all(other.kind is not Kind.TEXT or (other.named and not other.client) for other in beside)
+    return all(other.kind is not ValueKind.TEXT or (other.named and not other.client) for other in beside)
 
 
 def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tuple[int, ...]) -> str | None:
@@ -157,13 +157,13 @@ def _strict_field(part: Part, separator: str, after: str) -> str:
     kind, nothing = part.field.kind, part.optional
     if part.hard:
         value = _HARD[kind][0]
-    elif kind in {Kind.NUMBER, Kind.LENIENT}:
+    elif kind in {ValueKind.NUMBER, ValueKind.LENIENT}:
         value = NUMBER
     else:
         nothing = part.empty_is_absent
         value = rf'[^"{re.escape(separator)}]{"+" if nothing else "*"}'
     ends = bool(after) and re.match(value.rstrip("+*"), after[:1]) is None  # the value cannot run on into the literal
-    if kind is Kind.LENIENT:
+    if kind is ValueKind.LENIENT:
         return rf"(?>(\d{{1,18}})(?={end})|{_WORD}*)" if ends else rf"(?:(\d{{1,18}})(?={end})|(?!\d+{end}){_WORD}*)"
     if ends or not after:
         return rf"{'(?<! )' * part.glued}(?>-(?={end})|({value}){'|' * nothing})"

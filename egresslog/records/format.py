@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from egresslog.errors import FormatError, LineError
+from egresslog.records import batch
 from egresslog.records.json_format import JsonFormat, JsonRow, load
 from egresslog.records.schema import Column
 from egresslog.records.template import read
@@ -178,15 +179,13 @@ class Format:
         Raises:
             LineError: the line is not of this format; ``reason`` and ``byte`` say where it stops to fit.
         """
-        from egresslog.records import batch as columns  # noqa: PLC0415  (columns needs Format)
-
         if isinstance(line, bytes):
             line = line.decode("utf-8", "surrogateescape")
         row = self.read_line(line.removesuffix("\n").removesuffix("\r"))
-        batch, bad = columns.build([(self, [row.values])], [row.ambiguous], [1], "")
+        record_batch, bad = batch.build([(self, [row.values])], [row.ambiguous], [1], "")
         if bad:
             raise LineError(bad[0], 0)
-        record: dict[str, Any] = columns.to_microseconds(batch).to_pylist()[0]
+        record: dict[str, Any] = batch.to_microseconds(record_batch).to_pylist()[0]
         return {key: value for key, value in record.items() if key not in {"origin", "line_number"}}
 
     def check_samples(self) -> None:

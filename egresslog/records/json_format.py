@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from egresslog.errors import FormatError, LineError
 from egresslog.records import start_time as times
 from egresslog.records.fields import METHOD, NUMBER
-from egresslog.records.schema import Column, Field, Kind, custom_column, is_own
+from egresslog.records.operators import Field, ValueKind, custom_column
+from egresslog.records.schema import Column, is_own
 from egresslog.records.template import read
 from egresslog.records.text_format import TextFormat
 
@@ -178,7 +179,7 @@ def _plan(leaves: tuple[_Leaf, ...]) -> tuple[list[tuple[_Leaf, tuple[int, ...]]
         elif leaf.field and leaf.field.named and is_own(leaf.key):
             plan.append((leaf, ()))
         else:
-            kind, unit = (leaf.field.kind, leaf.field.column.unit) if leaf.field else (Kind.TEXT, "")
+            kind, unit = (leaf.field.kind, leaf.field.column.unit) if leaf.field else (ValueKind.TEXT, "")
             plan.append((leaf, (place(custom_column(leaf.key, kind, unit)),)))
     return plan, tuple(columns)
 
@@ -196,12 +197,12 @@ def _reach(value: Any, path: tuple[str | int, ...]) -> tuple[Any, bool]:
 
 
 def _value(leaf: _Leaf, value: Any) -> Value:
-    kind = leaf.field.kind if leaf.field else Kind.TEXT
-    if kind is Kind.NUMBER or kind is Kind.LENIENT:
-        return _number(leaf, value, lenient=kind is Kind.LENIENT)
+    kind = leaf.field.kind if leaf.field else ValueKind.TEXT
+    if kind is ValueKind.NUMBER or kind is ValueKind.LENIENT:
+        return _number(leaf, value, lenient=kind is ValueKind.LENIENT)
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    if kind is Kind.METHOD and not _METHOD.fullmatch(value):
+    if kind is ValueKind.METHOD and not _METHOD.fullmatch(value):
         raise LineError(f"expected an HTTP method for {leaf.key!r} at byte 0", 0)
     if leaf.shape and not re.fullmatch(leaf.shape.forward, value, re.ASCII):
         raise LineError(f"expected a time for {leaf.key!r} at byte 0", 0)
@@ -235,9 +236,9 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[_Leaf]:
         template = read(value)
         if template.literals == ("", ""):
             field = template.fields[0]
-            shape = times.shape(field.argument) if field.kind is Kind.TIME else None
-            if field.kind is Kind.TIME and shape is None:
-                field = replace(field, kind=Kind.TEXT, column=custom_column(str(path[-1]), Kind.TEXT))
+            shape = times.shape(field.argument) if field.kind is ValueKind.TIME else None
+            if field.kind is ValueKind.TIME and shape is None:
+                field = replace(field, kind=ValueKind.TEXT, column=custom_column(str(path[-1]), ValueKind.TEXT))
             yield _Leaf(path, field, None, shape)
         else:
             yield _Leaf(path, None, TextFormat(template), None)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from egresslog.errors import FormatError
-from egresslog.records.schema import Field, field
+from egresslog.records.operators import Field, field
 
 # Envoy's own grammar: a name, an argument that ends at the first `)` which also ends the operator, a length.
 _OPERATOR = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\((.*?)\))?(?::\d+)?%)")

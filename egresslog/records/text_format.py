@@ -23,13 +23,18 @@ from typing import NamedTuple
 from egresslog.errors import LineError
 from egresslog.records import start_time as times
 from egresslog.records.fields import NUMBER, Part, parts_of, strict_pattern
-from egresslog.records.schema import Column, Kind
+from egresslog.records.operators import ValueKind
+from egresslog.records.schema import Column
 from egresslog.records.template import Template
 
 _BLANK = re.compile(r'[ \t"]')
-_NUMBERS = {Kind.NUMBER, Kind.LENIENT}
+_NUMBERS = {ValueKind.NUMBER, ValueKind.LENIENT}
 _DIGITS = re.compile(NUMBER, re.ASCII)
-_EXPECTED = {Kind.TIME: "a time", Kind.NUMBER: "a number of at most 18 digits", Kind.PROTOCOL: "a protocol"}
+_EXPECTED = {
+    ValueKind.TIME: "a time",
+    ValueKind.NUMBER: "a number of at most 18 digits",
+    ValueKind.PROTOCOL: "a protocol",
+}
 
 Span = tuple[int, int]
 
@@ -108,7 +113,7 @@ class TextFormat:
             absent = text == "-" or (not text and (part.hard or part.empty_is_absent))
             value = None if absent or not known else text
             if value is not None and part.field.kind in _NUMBERS and not _DIGITS.fullmatch(value):
-                if part.field.kind is Kind.NUMBER:
+                if part.field.kind is ValueKind.NUMBER:
                     return None
                 value = None
             values.append(value)

@@ -7,15 +7,25 @@ value first, and the percentile is read off the running count (linear interpolat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
+import pyarrow as pa
 
 from egresslog.errors import UsageError
 from egresslog.report.grouping import ERROR, MEASURES, Key
 
 PERCENTILES = {"duration_p50": 0.50, "duration_p90": 0.90, "duration_p99": 0.99}
 _PLACES = 6  # what lies beyond is noise of floating point
+
+
+class ReportTable(NamedTuple):
+    """One table of a report: its rows as Arrow, and how many rows and requests ``top`` cut off."""
+
+    by: tuple[str, ...]
+    rows: pa.Table
+    omitted_rows: int = 0
+    omitted_requests: int = 0
 
 
 def summarize(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.LazyFrame[Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Protocol
 
-import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
@@ -20,81 +18,70 @@ from egresslog.show.values import plural, safe
 _EXAMPLES = 3
 
 
-class Read(Protocol):
-    """What was read: a Log, or a Following."""
-
-    where: Filter
-
-    @property
-    def reading(self) -> Scan:
-        """Counts and what else there is to say."""
-
-    def reject_batches(self) -> Iterator[pa.RecordBatch]:
-        """Lines that could not be read."""
-
-
-def write_notes(color: str, log: Read, *, rejects_path: str | None, with_heading: bool, label: str = "") -> None:
-    """Says what the last reading of ``log`` found; problems come last, where they are seen."""
-    reading, console = log.reading, errors(color)
+def write_notes(
+    color: str, scan: Scan, where: Filter, *, rejects_path: str | None, with_heading: bool, label: str = ""
+) -> None:
+    """Prints what a scan found; problems come last, where they are seen."""
+    console = errors(color)
     if with_heading:
         about = f"{label}: " if label else ""
-        noun = "container" if reading.coverage else "file"
-        console.print(Text(f"{about}{plural(reading.sources, noun)}: {heading(reading)}"))
-    print_coverage(console, reading.coverage)
-    _write_formats(console, reading)
-    if log.where:
+        noun = "container" if scan.coverage else "file"
+        console.print(Text(f"{about}{plural(scan.sources, noun)}: {heading(scan)}"))
+    print_coverage(console, scan.coverage)
+    _write_formats(console, scan)
+    if where:
         console.print(
-            Text(f"{reading.selected:,} of {plural(reading.counts.records, 'record')} pass the filter", style="dim")
+            Text(f"{scan.selected:,} of {plural(scan.counts.records, 'record')} pass the filter", style="dim")
         )
-    for note in reading.notes:
+    for note in scan.notes:
         console.print(Text(f"note: {safe(note)}", style="dim"))
-    if reading.unknown_keys:
-        keys = ", ".join(safe(key) for key, _ in reading.unknown_keys.most_common(5))
+    if scan.unknown_keys:
+        keys = ", ".join(safe(key) for key, _ in scan.unknown_keys.most_common(5))
         console.print(_warning(f"JSON keys that no column keeps: {keys} (--format with your template keeps them)"))
-    if reading.counts.ambiguous:
+    if scan.counts.ambiguous:
         console.print(
             _warning(
-                f"{plural(reading.counts.ambiguous, 'ambiguous record')}: a quote in a header, maybe forged;"
+                f"{plural(scan.counts.ambiguous, 'ambiguous record')}: a quote in a header, maybe forged;"
                 " what cannot be told is left empty"
             )
         )
-    if reading.counts.rejected:
-        _write_rejects(console, log, rejects_path)
-    if not reading.counts.records:
-        _write_advice(console, reading)
-    for error in reading.errors:
+    if scan.counts.rejected:
+        _write_rejects(console, scan, rejects_path)
+    if not scan.counts.records:
+        _write_advice(console, scan)
+    for error in scan.errors:
         write_error(color, str(error))
 
 
-def _write_advice(console: Console, reading: Scan) -> None:
+def _write_advice(console: Console, scan: Scan) -> None:
     """Why there may be no record."""
-    if reading.counts.other:
+    if scan.counts.other:
         console.print(
             _warning("no line is a known access log: is access logging on? A custom format is named with --format")
         )
-    for advice in reading.advice:
+    for advice in scan.advice:
         console.print(_warning(safe(advice)))
 
 
-def _write_formats(console: Console, reading: Scan) -> None:
-    if not reading.formats:
+def _write_formats(console: Console, scan: Scan) -> None:
+    if not scan.formats:
         return
-    found = ", ".join(f"{name} {count:,}" for name, count in reading.formats.most_common())
-    known = {"kubectl --timestamps"} if reading.coverage else set()  # which we asked for
-    around = ", ".join(f"{name} {count:,}" for name, count in reading.envelopes.most_common() if name not in known)
+    found = ", ".join(f"{name} {count:,}" for name, count in scan.formats.most_common())
+    known = {"kubectl --timestamps"} if scan.coverage else set()  # which we asked for
+    around = ", ".join(f"{name} {count:,}" for name, count in scan.envelopes.most_common() if name not in known)
     console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
 
 
-def _write_rejects(console: Console, log: Read, path: str | None) -> None:
-    count = log.reading.counts.rejected
+def _write_rejects(console: Console, scan: Scan, path: str | None) -> None:
+    count = scan.counts.rejected
     where = f"all in {safe(path)}" if path else "--rejects PATH writes them all"
     console.print(_warning(f"{plural(count, 'line')} could not be read ({where}):"))
-    for origin, number, reason in itertools.islice(_rejects(log), _EXAMPLES):
+    for origin, number, reason in itertools.islice(_rejects(scan), _EXAMPLES):
         console.print(Text(f"  {safe(origin)}:{number}: {safe(reason)}"))
 
 
-def _rejects(log: Read) -> Iterator[tuple[str, int, str]]:
-    for batch in log.reject_batches():
+def _rejects(scan: Scan) -> Iterator[tuple[str, int, str]]:
+    for batch in scan.reject_batches():
         yield from zip(*(batch[name].to_pylist() for name in ("origin", "line_number", "reason")), strict=True)
 
 

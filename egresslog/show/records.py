@@ -15,6 +15,7 @@ import pyarrow.parquet
 from egresslog.log import Log
 from egresslog.records.chunk import REJECTS
 from egresslog.records.schema import ERA
+from egresslog.scan import Scan
 from egresslog.show.terminal import Aligned, ColorMode, Terminal
 from egresslog.show.values import plain, safe_column, time_texts
 
@@ -31,11 +32,11 @@ REJECT_FORMS = ("ndjson", "json", "csv", "parquet")
 FORMS = ("table", "wide", "ndjson", "json", "csv", "parquet")
 
 
-def write(out: IO[bytes], log: Log, form: str, color: ColorMode, *, chosen: bool) -> None:
-    """Writes the records of ``log`` in one of FORMS. ``chosen``: the columns are the user's own choice.
+def write(out: IO[bytes], log: Log, scan: Scan, form: str, color: ColorMode, *, chosen: bool) -> None:
+    """Writes the records of a scan of ``log`` in one of FORMS. ``chosen``: the columns are the user's own choice.
 
     Raises:
-        SourceError: as ``Log.batches``, after what could be read was written.
+        SourceError: as ``Scan.batches``, after what could be read was written.
     """
     brief = not chosen and form == "table"
     columns = [*BRIEF, *log.own_columns] if brief else list(log.columns)
@@ -49,14 +50,14 @@ def write(out: IO[bytes], log: Log, form: str, color: ColorMode, *, chosen: bool
     else:
         writer = Table(Terminal(out, color), log.full_schema, columns)
     try:
-        for batch in log.stream():
+        for batch in scan.batches():
             writer.write(batch)
     finally:
         writer.close()
 
 
-def write_rejects(out: IO[bytes], logs: Sequence[Log], form: str) -> None:
-    """Writes the rejected lines of all logs as NDJSON, JSON, CSV or Parquet."""
+def write_rejects(out: IO[bytes], scans: Sequence[Scan], form: str) -> None:
+    """Writes the rejected lines of all scans as NDJSON, JSON, CSV or Parquet."""
     names = REJECTS.names
     writer: Writer
     if form == "parquet":
@@ -65,7 +66,7 @@ def write_rejects(out: IO[bytes], logs: Sequence[Log], form: str) -> None:
         writer = Csv(out, names)
     else:
         writer = Json(out, names, array=form == "json", all_columns=True)
-    for batch in (batch for log in logs for batch in log.reject_batches()):
+    for batch in (batch for scan in scans for batch in scan.reject_batches()):
         if len(batch):
             writer.write(batch)
     writer.close()

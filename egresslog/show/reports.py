@@ -6,18 +6,22 @@ import html
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet
 from rich.text import Text
 
-from egresslog.scan import Scan, Table
+from egresslog.log import Report
+from egresslog.scan import Scan
 from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import ColorMode, Terminal, code_style
 from egresslog.show.values import plain, plural, rfc3339, safe, size
+
+if TYPE_CHECKING:  # narwhals, which `parse` does not need
+    from egresslog.report.summary import ReportTable
 
 _PAGE = 10_000  # rows
 _BYTES = {"bytes_received", "bytes_sent"}
@@ -31,37 +35,40 @@ _TITLES = {
 FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "parquet")
 
 
-def write(out: IO[bytes], form: str, reading: Scan, tables: Sequence[Table], color: ColorMode) -> None:
+def write(out: IO[bytes], form: str, report: Report, color: ColorMode) -> None:
     """Writes the report in one of FORMS."""
+    tables, scan = report
     if form == "yaml":
-        write_document(out, form, document(reading, tables))
+        write_document(out, form, document(scan, tables))
         return
     if form in _WRITERS:
-        _WRITERS[form](out, reading, tables)
+        _WRITERS[form](out, scan, tables)
         return
     terminal = Terminal(out, color)
-    write_table(terminal, reading, tables, wide=form == "wide")
+    write_table(terminal, scan, tables, wide=form == "wide")
     terminal.close()
 
 
-def document(reading: Scan, tables: Sequence[Table]) -> dict[str, Any]:
+def document(scan: Scan, tables: Sequence[ReportTable]) -> dict[str, Any]:
     """The report as JSON has it (README, "Output"). A table that --top cut says how much is omitted."""
-    return {**_head(reading), "tables": [{**_about(table), "rows": list(_rows(table))} for table in tables]}
+    return {**_head(scan), "tables": [{**_about(table), "rows": list(_rows(table))} for table in tables]}
 
 
-def _head(reading: Scan) -> dict[str, Any]:
-    head = {"lines": asdict(reading.counts), "window": dict(zip(("from", "to"), window(reading), strict=True))}
-    return head | ({"coverage": coverage.document(reading.coverage)} if reading.coverage else {})
+def _head(scan: Scan) -> dict[str, Any]:
+    head = {"lines": asdict(scan.counts), "window": dict(zip(("from", "to"), window(scan), strict=True))}
+    return head | ({"coverage": coverage.document(scan.coverage)} if scan.coverage else {})
 
 
-def _about(table: Table) -> dict[str, Any]:
-    omitted = {"omitted": {"rows": table.omitted, "requests": table.omitted_requests}} if table.omitted else {}
+def _about(table: ReportTable) -> dict[str, Any]:
+    omitted = (
+        {"omitted": {"rows": table.omitted_rows, "requests": table.omitted_requests}} if table.omitted_rows else {}
+    )
     return {"by": list(table.by), **omitted}
 
 
-def write_json(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
+def write_json(out: IO[bytes], scan: Scan, tables: Sequence[ReportTable]) -> None:
     """The document as JSON, a row per line; clients make up hosts, so there may be millions of rows."""
-    out.write(json.dumps(_head(reading), indent=2).removesuffix("\n}").encode() + b',\n  "tables": [')
+    out.write(json.dumps(_head(scan), indent=2).removesuffix("\n}").encode() + b',\n  "tables": [')
     for number, table in enumerate(tables):
         start = json.dumps(_about(table)).removesuffix("}")
         out.write(("," * bool(number) + f"\n    {start}, " + '"rows": [').encode())
@@ -71,28 +78,28 @@ def write_json(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
     out.write(b"\n  ]\n}\n")
 
 
-def window(reading: Scan) -> tuple[str | None, str | None]:
+def window(scan: Scan) -> tuple[str | None, str | None]:
     """The first and the last start time of all records."""
-    if reading.window is None:
+    if scan.window is None:
         return None, None
-    first, last = (rfc3339(scalar.cast(pa.int64()).as_py()) for scalar in reading.window)
+    first, last = (rfc3339(scalar.cast(pa.int64()).as_py()) for scalar in scan.window)
     return first, last
 
 
-def _rows(table: Table) -> Iterator[dict[str, Any]]:
+def _rows(table: ReportTable) -> Iterator[dict[str, Any]]:
     for batch in table.rows.to_batches(max_chunksize=_PAGE):
         columns = plain(batch, batch.schema.names)
         yield from (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
-def write_ndjson(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
+def write_ndjson(out: IO[bytes], _scan: Scan, tables: Sequence[ReportTable]) -> None:
     """One object per row, each with the columns it is grouped by."""
     for table in tables:
         for row in _rows(table):
             out.write(json.dumps({"by": list(table.by), **row}).encode("ascii") + b"\n")
 
 
-def _flat(tables: Sequence[Table]) -> pa.Table:
+def _flat(tables: Sequence[ReportTable]) -> pa.ReportTable:
     """All tables as one: as it is if there is one, else with the columns ``by`` and ``value`` in front."""
     if len(tables) == 1:
         return tables[0].rows
@@ -108,22 +115,22 @@ def _flat(tables: Sequence[Table]) -> pa.Table:
     return pa.concat_tables(flat)
 
 
-def write_csv_report(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
+def write_csv_report(out: IO[bytes], _scan: Scan, tables: Sequence[ReportTable]) -> None:
     """The rows as CSV."""
     flat = _flat(tables).combine_chunks()
     batches = flat.to_batches() or [pa.RecordBatch.from_pylist([], flat.schema)]
     write_csv(out, as_text(batches[0], flat.schema.names))
 
 
-def write_parquet(out: IO[bytes], _reading: Scan, tables: Sequence[Table]) -> None:
+def write_parquet(out: IO[bytes], _scan: Scan, tables: Sequence[ReportTable]) -> None:
     """The rows as Parquet."""
     pa.parquet.write_table(_flat(tables), pa.PythonFile(out, mode="w"), compression="zstd")
 
 
-def heading(reading: Scan) -> str:
+def heading(scan: Scan) -> str:
     """What was read: counts and window, in one sentence."""
-    counts = reading.counts
-    first, last = window(reading)
+    counts = scan.counts
+    first, last = window(scan)
     parts = [plural(counts.records, "record"), f"{counts.other:,} other", f"{counts.rejected:,} rejected"]
     text = f"{plural(counts.total, 'line')} = {' + '.join(parts)}"
     if counts.ambiguous:
@@ -131,10 +138,10 @@ def heading(reading: Scan) -> str:
     return text + (f"; {first} to {last}" if first else "")
 
 
-def write_table(terminal: Terminal, reading: Scan, tables: Sequence[Table], *, wide: bool) -> None:
+def write_table(terminal: Terminal, scan: Scan, tables: Sequence[ReportTable], *, wide: bool) -> None:
     """The report for people."""
     console = terminal.console
-    console.print(Text(heading(reading), style="bold"))
+    console.print(Text(heading(scan), style="bold"))
     for table in tables:
         names = [
             *table.by,
@@ -144,9 +151,9 @@ def write_table(terminal: Terminal, reading: Scan, tables: Sequence[Table], *, w
         columns = [(_TITLES.get(name, name.upper()), name in _TITLES and not name.endswith("_seen")) for name in names]
         console.print()
         terminal.print_table(columns, rows, expendable=() if wide else ("LAST SEEN", "P90 MS", "SHARE"))
-        if table.omitted:
+        if table.omitted_rows:
             requests = plural(table.omitted_requests, "request")
-            more = f"{plural(table.omitted, 'more row')} with {requests} (--top 0 shows all)"
+            more = f"{plural(table.omitted_rows, 'more row')} with {requests} (--top 0 shows all)"
             console.print(Text(more, style="dim"))
 
 
@@ -172,7 +179,7 @@ def human(name: str, value: Any, by: Sequence[str] = ()) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"  # noqa: PLR2004
 
 
-def _grid(table: Table) -> tuple[list[str], list[list[str]]]:
+def _grid(table: ReportTable) -> tuple[list[str], list[list[str]]]:
     names = [*table.by, *_TITLES]
     return (
         [_TITLES.get(name, name).lower() for name in names],
@@ -180,14 +187,14 @@ def _grid(table: Table) -> tuple[list[str], list[list[str]]]:
     )
 
 
-def write_markdown(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
+def write_markdown(out: IO[bytes], scan: Scan, tables: Sequence[ReportTable]) -> None:
     """The report as Markdown, for tickets. Values cannot break the table, nor be HTML or links."""
-    lines = [heading(reading), ""]
+    lines = [heading(scan), ""]
     for table in tables:
         titles, rows = _grid(table)
         lines += [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
         lines += [f"| {' | '.join(markdown_cell(cell) for cell in row)} |" for row in rows]
-        lines += [f"\n{plural(table.omitted, 'more row')}" if table.omitted else "", ""]
+        lines += [f"\n{plural(table.omitted_rows, 'more row')}" if table.omitted_rows else "", ""]
     out.write("\n".join(lines).rstrip("\n").encode() + b"\n")
 
 
@@ -210,12 +217,12 @@ _STYLE = (
 )
 
 
-def write_html(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
+def write_html(out: IO[bytes], scan: Scan, tables: Sequence[ReportTable]) -> None:
     """The report as one page without scripts or outside resources."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Egress report</title>',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<style>{_STYLE}</style><h1>Egress report</h1><p>{html.escape(heading(reading))}</p>",
+        f"<style>{_STYLE}</style><h1>Egress report</h1><p>{html.escape(heading(scan))}</p>",
     ]
     for table in tables:
         titles, rows = _grid(table)
@@ -226,7 +233,7 @@ def write_html(out: IO[bytes], reading: Scan, tables: Sequence[Table]) -> None:
         for row, bad in zip(rows, failed, strict=True):
             cells = "".join(f"<td{_class(index < keys)}>{html.escape(cell)}" for index, cell in enumerate(row))
             parts.append(f"<tr{' class=e' if bad else ''}>{cells}")
-        parts.append("</table>" + (f"<p>{plural(table.omitted, 'more row')}</p>" if table.omitted else ""))
+        parts.append("</table>" + (f"<p>{plural(table.omitted_rows, 'more row')}</p>" if table.omitted_rows else ""))
     out.write("\n".join(parts).encode() + b"\n")
 
 
@@ -234,7 +241,7 @@ def _class(key: bool) -> str:
     return " class=k" if key else ""
 
 
-_WRITERS: dict[str, Callable[[IO[bytes], Scan, Sequence[Table]], None]] = {
+_WRITERS: dict[str, Callable[[IO[bytes], Scan, Sequence[ReportTable]], None]] = {
     "json": write_json,
     "ndjson": write_ndjson,
     "csv": write_csv_report,

@@ -63,7 +63,7 @@ def _host(one: HostVerdict) -> dict[str, Any]:
 
 def _containers(verdicts: Verification) -> dict[str, list[dict[str, Any]]]:
     """What was read of each container, by hop; nothing where files were read."""
-    read = {hop: coverage.document(reading.coverage) for hop, reading in verdicts.readings.items() if reading.coverage}
+    read = {hop: coverage.document(scan.coverage) for hop, scan in verdicts.scans.items() if scan.coverage}
     return {"containers": [{"hop": hop, **one} for hop, rows in read.items() for one in rows]} if read else {}
 
 

@@ -8,14 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.database import Database, database_errors
-from egresslog.errors import SourceError, UsageError
+from egresslog.errors import UsageError
 from egresslog.filters import Filter
 from egresslog.log import Log
 from egresslog.networks import external_test, network
 from egresslog.scan import Scan
 from egresslog.sources.coverage import by_ip, lives
-from egresslog.verification import cases, evidence, judge
-from egresslog.verification import coverage as covered
+from egresslog.verification import cases, coverage, evidence, judge
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.result import HostVerdict, Verification
 from egresslog.verification.targets import questions
@@ -34,6 +33,7 @@ def verify(
     source: Iterable[str] = (),
     since: str | None = None,
     until: str | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Says whether traffic to hosts left through the egress gateway, and nowhere else.
 
@@ -48,6 +48,7 @@ def verify(
         since: ask about requests and connections that began then or later: RFC 3339, or ``5m`` ago. All lines are read
             all the same, since the two ends of a pair may lie on either side.
         until: likewise, before then.
+        progress: called with the number of stored bytes just read.
 
     Returns:
         One verdict per host. It holds a temporary database until it is closed or forgotten.
@@ -63,45 +64,46 @@ def verify(
     is_external = external_test(external)
     addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
-    logs = {"gateway": gateway, "sidecar": sidecars}
+    logs = {hop: log for hop, log in (("gateway", gateway), ("sidecar", sidecars)) if log}
     with database_errors():
-        store = Database()
+        database = Database()
         try:
-            for hop, log in logs.items():
-                _load(store, hop, log, is_external)
+            scans = {hop: _load(database, hop, logs.get(hop), is_external, progress) for hop in ("gateway", "sidecar")}
+            connection = database.connection
             read = by_ip(gateway.coverage if gateway else ())
             addresses += [ip for ip, _ in read]
-            missing = covered.gaps((ip, gap) for ip, one in read for gap in one.gaps)
+            missing = coverage.gaps((ip, gap) for ip, one in read for gap in one.gaps)
             names = _names(gateway_service)
-            cases.build(store.connection, services=names, gateways=addresses, read=covered.spans(read), gaps=missing)
-            covered.name_pods(store.connection, [life for log in logs.values() if log for life in lives(log.coverage)])
-            hosts_of.attribute(store.connection, asked)
-            judge.refine(store.connection)
-            judge.restrict(store.connection, where)
-            judge.judge(store.connection)
-            readings = {hop: log.reading if log else Scan(complete=True) for hop, log in logs.items()}
-            return Verification(store, readings, [question.text for question in asked], where)
+            cases.build(connection, services=names, gateways=addresses, read=coverage.spans(read), gaps=missing)
+            coverage.name_pods(connection, [life for log in logs.values() for life in lives(log.coverage)])
+            hosts_of.attribute(connection, asked)
+            judge.refine(connection)
+            judge.restrict(connection, where)
+            judge.judge(connection)
+            return Verification(database, logs, scans, [question.text for question in asked], where)
         except BaseException:
-            store.close()
+            database.close()
             raise
 
 
-def _load(store: Database, hop: str, log: Log | None, is_external: Callable[[str], bool]) -> None:
+def _load(
+    database: Database,
+    hop: str,
+    log: Log | None,
+    is_external: Callable[[str], bool],
+    progress: Callable[[int], None] | None,
+) -> Scan:
     """Reads a hop's records as evidence into ``<hop>_lines``."""
-    problem: list[SourceError] = []
-    flags_known = log is None or log.fills("response_flags")
+    scan = log.scan(lines=True, progress=progress) if log else Scan(finished=True)
+    flags_known = log is None or log.logs_column("response_flags")
 
     def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in log.stream(lines=True) if log else ():
-                made = evidence.prepare(batch, is_external, flags_known=flags_known)
-                yield made.filter(pc.invert(evidence.is_inbound(made)))
-        except SourceError as error:  # must not pass through the engine
-            problem.append(error)
+        for batch in scan.batches():
+            rows = evidence.prepare(batch, is_external, flags_known=flags_known)
+            yield rows.filter(pc.invert(evidence.is_inbound(rows)))
 
-    store.load(f"{hop}_lines", pa.RecordBatchReader.from_batches(evidence.SCHEMA, batches()))
-    if problem:
-        raise problem[0]
+    database.load(f"{hop}_lines", evidence.SCHEMA, batches())
+    return scan
 
 
 def _names(given: str | Iterable[str]) -> list[str]:

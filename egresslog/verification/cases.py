@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from egresslog.database import create_table
 from egresslog.verification import pairing
 from egresslog.verification.findings import KINDS, Verdict
 from egresslog.verification.rules import GATEWAY, INSIDE, MACROS, SIDECAR, TRANSIT, VIEWS, first_of
-from egresslog.verification.tables import create
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,8 +141,8 @@ def _coverage(
             CREATE TABLE {hop}_coverage AS
             SELECT origin, count(*) AS records, min(start) AS first_ns, max(stop) AS last_ns
             FROM {hop}_lines GROUP BY origin""")
-    create(connection, "known", _SPANS, read)
-    create(connection, "gaps", _SPANS, gaps)
+    create_table(connection, "known", _SPANS, read)
+    create_table(connection, "gaps", _SPANS, gaps)
     connection.execute("""
         CREATE TABLE learned AS
         SELECT local_ip AS ip, min(stop) AS first_ns, max(stop) AS last_ns

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from egresslog.database import create_table
 from egresslog.verification.pairing import SKEW
-from egresslog.verification.tables import create
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,7 +42,7 @@ def name_pods(connection: duckdb.DuckDBPyConnection, pods: Iterable[tuple[str, s
             to new pods again, and pods on the host's network share one.
     """
     lives = [(ip, name, first or 0, _EVER if last is None else last) for ip, name, first, last in pods]
-    create(connection, "pods", _PODS, lives)
+    create_table(connection, "pods", _PODS, lives)
     connection.execute("""
         CREATE MACRO pod_of(address, began) AS (
             SELECT CASE WHEN count(DISTINCT name) = 1 THEN any_value(name) END FROM pods

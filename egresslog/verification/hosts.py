@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from egresslog.verification.tables import create
+from egresslog.database import create_table
 from egresslog.verification.targets import Question
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def attribute(connection: duckdb.DuckDBPyConnection, asked: Sequence[Question]) 
     Without questions each case is about its own host, and nothing past the gateway is without host: where no name is
     known it is the address.
     """
-    create(connection, "asked_hosts", _HOST, [[question.text] for question in asked])
+    create_table(connection, "asked_hosts", _HOST, [[question.text] for question in asked])
     if asked:
         _answer(connection, asked)
     else:
@@ -72,21 +72,23 @@ def _answer(connection: duckdb.DuckDBPyConnection, asked: Sequence[Question]) ->
     tests = [(question.text, question.matches) for question in names]
     columns = ("cluster_name", "sni_name", "gateway_sni", "authority_name")
     values = _distinct(connection, " UNION ".join(f"SELECT {name} AS value FROM cases" for name in columns))
-    create(
+    create_table(
         connection,
         "asked_names",
         _NAMED,
         ((h, value) for value in values for h, test in tests if h == value or test(value)),
     )
     wildcards = [value for value in values if value.startswith("*.")]
-    create(
+    create_table(
         connection, "covering", _NAMED, ((h, value) for value in wildcards for h, _ in tests if h.endswith(value[1:]))
     )
     needles = ((h, h.removeprefix("*")) for h, _ in tests if h != "*")
-    create(connection, "needles", _NAMED, needles)
+    create_table(connection, "needles", _NAMED, needles)
     ips = [(question.text, question.matches) for question in asked if question.network]
     values = _distinct(connection, "SELECT ip AS value FROM cases")
-    create(connection, "asked_ips", _NAMED, ((text, value) for value in values for text, test in ips if test(value)))
+    create_table(
+        connection, "asked_ips", _NAMED, ((text, value) for value in values for text, test in ips if test(value))
+    )
     connection.execute(f"""
         CREATE TABLE found AS
         SELECT host, cid, CASE

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from egresslog.database import create_table
 from egresslog.filters import Filter
 from egresslog.networks import inside
 from egresslog.verification.findings import KINDS, Verdict
 from egresslog.verification.hosts import PROVEN
-from egresslog.verification.tables import create
 
 if TYPE_CHECKING:
     import duckdb
@@ -59,7 +59,7 @@ def refine(connection: duckdb.DuckDBPyConnection) -> None:
 def judge(connection: duckdb.DuckDBPyConnection) -> None:
     """Makes ``verdicts`` (host, verdict, counts per verdict) and ``host_findings`` (host, finding, cases, cids)."""
     kinds = pa.schema([("finding", pa.string()), ("verdict", pa.string())])
-    create(connection, "kinds", kinds, [(kind.code, kind.verdict) for kind in KINDS.values()])
+    create_table(connection, "kinds", kinds, [(kind.code, kind.verdict) for kind in KINDS.values()])
     connection.execute(f"""
         INSERT INTO found
         SELECT host, min(cid), 'EGL198' FROM found JOIN cases USING (cid) WHERE found.finding IN {PROVEN}

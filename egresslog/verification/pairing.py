@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from egresslog.verification.tables import create
+from egresslog.database import create_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,7 +95,7 @@ def _one_to_one(connection: duckdb.DuckDBPyConnection, which: str, key: tuple[st
     rows = connection.sql(f"""
         SELECT b.number, a.sidecar, a.id, a.start, a.stop FROM open a JOIN keys b ON {same}
         WHERE b.total > 2 ORDER BY b.number, a.start, NOT a.sidecar, a.id""")
-    create(connection, "matched", _PAIR, match(_events(rows)))
+    create_table(connection, "matched", _PAIR, match(_events(rows)))
     connection.execute("INSERT INTO pairs SELECT sid, gid, 'tuple' FROM matched")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from egresslog.database import Database
 from egresslog.filters import Filter
-from egresslog.frames import to_pandas
+from egresslog.log import Log, to_pandas
 from egresslog.records.chunk import Counts
 from egresslog.scan import Scan
 from egresslog.verification import judge, queries
@@ -63,16 +63,25 @@ class Verification(Sequence[HostVerdict]):
     Attributes:
         asked: whether hosts were asked for.
         connection: the database behind, with the tables that ``verification`` documents.
-        readings: what the pass over each hop's logs found, by hop.
+        logs: those that were given, by hop.
+        scans: what the pass over each hop's log found; empty ones for a hop without log.
         findings: about the evidence as a whole.
     """
 
-    def __init__(self, store: Database, readings: Mapping[str, Scan], asked: Sequence[str], where: Filter) -> None:
-        self._store = store
+    def __init__(
+        self,
+        database: Database,
+        logs: Mapping[str, Log],
+        scans: Mapping[str, Scan],
+        asked: Sequence[str],
+        where: Filter,
+    ) -> None:
+        self._database = database
         self._window = (where.since, where.until)
         self._page: dict[str, list[Finding]] = {}
-        self.connection = store.connection
-        self.readings = readings
+        self.connection = database.connection
+        self.logs = logs
+        self.scans = scans
         self.asked = bool(asked)
         order = {host: place for place, host in enumerate(asked)}
         rows = queries.rows(self.connection, "SELECT * FROM verdicts")
@@ -103,12 +112,12 @@ class Verification(Sequence[HostVerdict]):
 
     def close(self) -> None:
         """Removes the temporary database; frames and evidence cannot be had any more."""
-        self._store.close()
+        self._database.close()
 
     @property
     def counts(self) -> Counts:
         """Lines, records, other, rejected and ambiguous of all logs."""
-        return sum((reading.counts for reading in self.readings.values()), Counts())
+        return sum((scan.counts for scan in self.scans.values()), Counts())
 
     def answer(self, expected: Verdict = Verdict.PROVEN, *, reliable: bool = True) -> bool | None:
         """Whether every host has the expected verdict; None if that cannot be told.
@@ -121,8 +130,8 @@ class Verification(Sequence[HostVerdict]):
         answers = [judge.as_expected(one.verdict, expected) for one in self]
         if False in answers:
             return False
-        readable = all(reading.counts.rejected <= reading.counts.records for reading in self.readings.values())
-        whole = all(one.whole for reading in self.readings.values() for one in reading.coverage)
+        readable = all(scan.counts.rejected <= scan.counts.records for scan in self.scans.values())
+        whole = all(one.whole for scan in self.scans.values() for one in scan.coverage)
         seen = expected != Verdict.NO_EVIDENCE or self.window_read
         return True if answers and None not in answers and reliable and readable and whole and seen else None
 
@@ -133,8 +142,8 @@ class Verification(Sequence[HostVerdict]):
         inside = "start >= coalesce(?, start) AND start < coalesce(?, start + 1)"
         return all(
             queries.rows(self.connection, f"SELECT 1 FROM {hop}_lines WHERE {inside} LIMIT 1", [first, last])
-            for hop, reading in self.readings.items()
-            if reading.sources
+            for hop, scan in self.scans.items()
+            if scan.sources
         )
 
     @cached_property
@@ -158,16 +167,16 @@ class Verification(Sequence[HostVerdict]):
     def findings(self) -> tuple[Finding, ...]:
         """About the evidence as a whole, and about what could not be counted for any host."""
         found = [
-            queries.about("EGL196", reading.sources)
-            for reading in self.readings.values()
-            if reading.sources and not reading.counts.records
+            queries.about("EGL196", scan.sources)
+            for scan in self.scans.values()
+            if scan.sources and not scan.counts.records
         ]
-        if self.readings["gateway"].counts.records and not queries.rows(self.connection, "SELECT ip FROM replicas"):
-            found.append(queries.about("EGL103", self.readings["gateway"].counts.records))
-        if not self.readings["sidecar"].sources:
+        if self.scans["gateway"].counts.records and not queries.rows(self.connection, "SELECT ip FROM replicas"):
+            found.append(queries.about("EGL103", self.scans["gateway"].counts.records))
+        if not self.scans["sidecar"].sources:
             found.append(queries.about("EGL194", 0))
         for hop, code in (("gateway", "EGL104"), ("sidecar", "EGL105")):
-            if partly := sum(not one.whole for one in self.readings[hop].coverage):
+            if partly := sum(not one.whole for one in self.scans[hop].coverage):
                 found.append(queries.about(code, partly))
         if rejected := self.counts.rejected:
             found.append(queries.about("EGL191", rejected))

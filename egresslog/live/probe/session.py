@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from egresslog.errors import ClusterError
 from egresslog.live.probe.locate import Sighting, find
 from egresslog.live.probe.request import Probe, application, probe, url_of
-from egresslog.log import Log
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import pods_of
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.verification.findings import Verdict
 from egresslog.verification.result import Verification
 
-Look = Callable[[], tuple[Verification, Mapping[str, Log]]]
+Look = Callable[[], Verification]
 
 _FLUSH = 1.0  # seconds between Envoy's writes (Istio: --file-flush-interval-msec 1000)
 _LOOKS = 10
@@ -78,12 +77,12 @@ def attempt(
 
 def settle(
     probes: Sequence[Probe], look: Look, *, wait: Callable[[float], None] = time.sleep
-) -> tuple[Verification, Mapping[str, Log], list[Trial]]:
+) -> tuple[Verification, list[Trial]]:
     """Looks until every probe's lines tell what became of it, or ten times.
 
     Args:
         probes: that were made.
-        look: reads the logs as they are now, and gives verdicts and logs by hop.
+        look: reads the logs as they are now, and gives the verdicts.
         wait: lets seconds pass.
 
     Raises:
@@ -91,11 +90,11 @@ def settle(
     """
     for place in range(_LOOKS):
         wait(_FLUSH)
-        found, logs = look()
+        found = look()
         rows = found.to_arrow()
-        trials = [Trial(one, find(one, rows, logs["gateway"].format)) for one in probes]
+        trials = [Trial(one, find(one, rows, found.logs["gateway"].format)) for one in probes]
         if place == _LOOKS - 1 or all(trial.settled for trial in trials):
-            return found, logs, trials
+            return found, trials
         found.close()
     raise AssertionError
 
