@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from egresslog.records.format import Format
     from egresslog.scan import Scan
     from egresslog.verification.api import verify
-    from egresslog.verification.findings import Verdict
     from egresslog.verification.queries import Finding
     from egresslog.verification.result import HostVerdict, Verification
+    from egresslog.verification.verdict import Verdict
 
 __version__ = "0.1.0"
 
@@ -72,7 +72,7 @@ _LAZY = {
     "HostVerdict": "verification.result",
     "Log": "log",
     "Scan": "scan",
-    "Verdict": "verification.findings",
+    "Verdict": "verification.verdict",
     "Verification": "verification.result",
     "follow": "live.follow",
     "formats": "records.catalogue",

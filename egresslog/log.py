@@ -124,7 +124,7 @@ class Log:
                 if self._stdin_was_read:
                     raise SourceError(STDIN, "standard input was read already; save it to a file to read it twice")
                 self._stdin_was_read = True
-            scan.sources += 1
+            scan.begin_source(source.origin)
             for parsed in self._parse(source, scan, progress):
                 batch = scan.add(parsed, self.where, lines=lines)
                 if len(batch):

@@ -7,7 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +16,41 @@ from egresslog.errors import SourceError
 from egresslog.filters import Filter
 from egresslog.records.batch import with_lines
 from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
-from egresslog.sources.coverage import Coverage
+from egresslog.sources.coverage import Coverage, Gap
 from egresslog.sources.paths import Found
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
+_LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
+
+
+@dataclass
+class OriginRecords:
+    """How many records one file or container had, when the first began and when the last ended (ns since 1970)."""
+
+    records: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Counts a batch."""
+        self.records += len(batch)
+        start = batch["start_time"].cast(pa.int64())
+        duration = pc.max_element_wise(pc.min_element_wise(pc.fill_null(batch["duration"], 0), _LONGEST), 0)
+        end = pc.add(start, pc.multiply(duration, 10**6))
+        first, last = pc.min(start).as_py(), pc.max(end).as_py()
+        if first is not None:
+            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
+
+
+class CoverageRow(NamedTuple):
+    """What was read of one file or container: its records, from when to when, and what is known to be missing."""
+
+    origin: str
+    records: int
+    first_ns: int | None
+    last_ns: int | None
+    gaps: tuple[Gap, ...]
 
 
 @dataclass
@@ -37,7 +68,7 @@ class Scan:
         notes: what was left out on purpose.
         advice: why there may be no access log.
         coverage: what was read of each container; empty for files.
-        sources: how many files or containers were read.
+        origins: what the records of each file or container cover, in the order of reading.
         finished: whether the pass has reached the end.
         reject_buffer: the lines that could not be read.
     """
@@ -52,7 +83,7 @@ class Scan:
     notes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     coverage: Sequence[Coverage] = ()
-    sources: int = 0
+    origins: dict[str, OriginRecords] = field(default_factory=dict)
     finished: bool = False
     reject_buffer: RejectBuffer = field(default_factory=lambda: RejectBuffer(), repr=False)  # noqa: PLW0108  (it is defined below)
     _batches: Iterator[pa.RecordBatch] = field(default=iter(()), repr=False)
@@ -93,7 +124,9 @@ class Scan:
         self.envelopes += parsed.envelopes
         self.unknown_keys += parsed.unknown_keys
         self.reject_buffer.extend(parsed.rejects)
-        self._widen(parsed.batch["start_time"])
+        if len(parsed.batch):
+            self._widen(parsed.batch["start_time"])
+            self.origins[parsed.batch["origin"][0].as_py()].add(parsed.batch)
         batch = where.apply(with_lines(parsed.batch, parsed.raw) if lines else parsed.batch)
         self.selected += len(batch)
         return batch
@@ -109,6 +142,25 @@ class Scan:
         self.window = (first, last)
 
     @property
+    def sources(self) -> int:
+        """How many files or containers were read."""
+        return len(self.origins)
+
+    def begin_source(self, origin: str) -> None:
+        """The chunks that follow may be of this file or container."""
+        self.origins.setdefault(origin, OriginRecords())
+
+    def coverage_rows(self) -> list[CoverageRow]:
+        """What was read of each file or container; a container that was not read to its end has a gap from there on."""
+        gaps = {covered.origin: (*covered.gaps, *_unread(covered)) for covered in self.coverage}
+        names = dict.fromkeys([*self.origins, *gaps])
+        spans = {origin: self.origins.get(origin) or OriginRecords() for origin in names}
+        return [
+            CoverageRow(origin, span.records, span.first_ns, span.last_ns, gaps.get(origin, ()))
+            for origin, span in spans.items()
+        ]
+
+    @property
     def is_complete(self) -> bool:
         """Whether nothing is known to be missing."""
         return not self.errors and all(covered.whole for covered in self.coverage)
@@ -122,6 +174,11 @@ class Scan:
         if self.errors:
             card["could not be read"] = "; ".join(str(error) for error in self.errors)
         return card
+
+
+def _unread(covered: Coverage) -> Iterator[Gap]:
+    if covered.error is not None:
+        yield Gap(covered.last, None, covered.error.reason)
 
 
 class RejectBuffer:

@@ -350,8 +350,8 @@ def test_verify_on_a_terminal_breaks_no_word(logs: Path) -> None:
     seen, code = terminal("verify", *HOSTS, COLUMNS="60", NO_COLOR="1")
     shown = seen.replace("\r\n", "\n").split("\n")
     assert code == 0
-    assert "  the gateway forwarded it to an outside address, and that" in shown
-    assert "  address answered; 3 PROVEN" in shown
+    assert "  The gateway forwarded the traffic to an outside address," in shown
+    assert "  and that address answered. (3 PROVEN)" in shown
     assert f"      {SEED}" in shown
 
 

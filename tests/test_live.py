@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 import egresslog
 from egresslog.cli.app import app
 from egresslog.errors import ClusterError, UsageError
-from egresslog.verification.findings import Verdict
+from egresslog.verification.verdict import Verdict
 
 from .following import INTERRUPTIBLE, SECOND, T0
 from .kubeapi.cluster import Cluster
@@ -264,7 +264,7 @@ def test_proven_from_the_cluster(server: Server, cluster: Cluster) -> None:
     answer = json.loads(result.stdout)
     assert [finding["code"] for finding in answer["hosts"][0]["findings"]] == ["EGL100"]
     assert result.exit_code == 0
-    assert [(one["hop"], one["origin"], one["gaps"]) for one in answer["containers"]] == [
+    assert [(one["hop"], one["origin"], one["gaps"]) for one in answer["coverage"]] == [
         ("gateway", f"istio-system/{GATEWAY}/istio-proxy", []),
         ("sidecar", f"default/{SLEEP}/istio-proxy", []),
     ]
@@ -279,7 +279,7 @@ def test_bypassed_from_the_cluster(server: Server, cluster: Cluster) -> None:
     result = run("verify", "edition.cnn.com", "--from-all", "-o", "json")
     answer = json.loads(result.stdout)
     assert (answer["hosts"][0]["verdict"], result.exit_code) == ("BYPASSED", 1)
-    assert [one["hop"] for one in answer["containers"]] == ["gateway", "sidecar"]
+    assert [one["hop"] for one in answer["coverage"]] == ["gateway", "sidecar"]
 
 
 def test_the_clusters_knowledge_covers_a_silent_gateway(server: Server, cluster: Cluster) -> None:
@@ -317,7 +317,7 @@ def test_a_gap_is_no_all_clear(server: Server, cluster: Cluster) -> None:
     answer = json.loads(result.stdout)
     assert answer["hosts"][0]["verdict"] == "PROVEN"
     assert "EGL104" in [finding["code"] for finding in answer["findings"]]
-    assert [(gap["from"], gap["to"]) for gap in answer["containers"][0]["gaps"]] == [
+    assert [(gap["from"], gap["to"]) for gap in answer["coverage"][0]["gaps"]] == [
         ("2026-11-18T11:06:40.090Z", "2026-11-18T11:07:40.000Z")
     ]
     assert result.exit_code == 3

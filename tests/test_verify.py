@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import egresslog
 from egresslog import UsageError, Verdict, Verification
-from egresslog.verification.findings import KINDS
+from egresslog.verification.findings import FINDINGS
 from egresslog.verification.pairing import SKEW, Event, match
 
 from .conftest import ROOT
@@ -173,7 +173,7 @@ def test_seed_line_proves_the_hop(desk: Desk) -> None:
     (one,) = desk.ask("edition.cnn.com", gateway=[SEED])
     assert one.verdict == Verdict.PROVEN
     assert {finding.code for finding in one.findings} == {"EGL101"}
-    assert one.ways().to_pylist() == [
+    assert one.paths().to_pylist() == [
         {
             "source_ip": "172.30.146.87",
             "gateway": None,
@@ -654,10 +654,10 @@ def test_matches_are_one_to_one_and_in_time(events: list[Event]) -> None:
     assert len({sid for sid, _ in pairs}) == len({gid for _, gid in pairs}) == len(pairs)
     for sid, gid in pairs:
         sidecar, gateway = by_id[sid], by_id[gid]
-        assert sidecar.sidecar
-        assert not gateway.sidecar
+        assert sidecar.is_sidecar
+        assert not gateway.is_sidecar
         assert sidecar.group == gateway.group
-        assert sidecar.start - SKEW <= gateway.start <= sidecar.stop + SKEW
+        assert sidecar.start_ns - SKEW <= gateway.start_ns <= sidecar.end_ns + SKEW
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=30, unique=True), st.integers(-900, 900))
@@ -674,7 +674,7 @@ def test_complete_logs_match_completely(starts: list[int], skew: int) -> None:
         for start in starts
         for sidecar in (True, False)
     ]
-    assert len(list(match([sorted(made, key=lambda event: (event.start, not event.sidecar))]))) == len(starts)
+    assert len(list(match([sorted(made, key=lambda event: (event.start_ns, not event.is_sidecar))]))) == len(starts)
 
 
 # What an independent review tried, and must not work again.
@@ -872,7 +872,6 @@ def test_mapped_addresses_and_dotted_clusters(desk: Desk) -> None:
         "",
         "a b",
         "a..b",
-        "cnn*",
         "-x.org",
         "1.2.3.4/40",
         "x" * 300,
@@ -950,7 +949,9 @@ def test_every_code_is_tested() -> None:
         for name in ("test_verify.py", "test_live.py", "lab/expected.py")
     )
     assert [
-        code for code in KINDS if code not in text and f'"{code[3:]}' not in text and f" {code[3:]}" not in text
+        code
+        for code in (kind.code for kind in FINDINGS.values())
+        if code not in text and f'"{code[3:]}' not in text and f" {code[3:]}" not in text
     ] == []
 
 
@@ -963,7 +964,7 @@ def test_frames(desk: Desk) -> None:
     frame = found.to_pandas()
     assert list(frame["verdict"]) == ["PROVEN", "BYPASSED", "PROVEN"]
     assert frame["start_time"].dtype.pyarrow_dtype.unit == "ns"
-    assert [(row["hop"], Path(row["origin"]).name, row["records"]) for row in found.coverage] == [
+    assert [(hop, Path(row.origin).name, row.records) for hop, row in found.coverage] == [
         ("gateway", "gateway.log", 2),
         ("sidecar", "sidecars.log", 2),
     ]

@@ -24,7 +24,7 @@ def complete_columns(incomplete: str) -> list[str]:
 
 def complete_verdict(incomplete: str) -> list[str]:
     """The verdicts."""
-    from egresslog.verification.findings import Verdict
+    from egresslog.verification.verdict import Verdict
 
     return [verdict for verdict in Verdict if verdict.startswith(incomplete.upper())]
 

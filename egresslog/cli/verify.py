@@ -107,7 +107,7 @@ def verify(
         from egresslog.show import output as out
         from egresslog.show import verification as show
         from egresslog.verification.api import verify as judge
-        from egresslog.verification.findings import Verdict
+        from egresslog.verification.verdict import Verdict
 
         form = out.choose(output, output_file, piped="ndjson" if watch else "json", known=show.FORMS)
         if expect.upper() not in Verdict.__members__:

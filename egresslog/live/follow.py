@@ -90,7 +90,7 @@ class Following:
             if isinstance(item, Chunk):
                 if item.origin not in self._parsers:
                     self._parsers[item.origin] = Parser(self._formats)
-                    self.scan.sources += 1
+                    self.scan.begin_source(item.origin)
                 yield from self._parse(item)
             else:
                 yield item

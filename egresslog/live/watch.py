@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from egresslog.live.probe.session import Look
-from egresslog.verification.findings import Verdict
 from egresslog.verification.result import Verification
+from egresslog.verification.verdict import Verdict
 
 
 @dataclass(frozen=True)

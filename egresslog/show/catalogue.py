@@ -9,7 +9,7 @@ from typing import IO, Any
 from rich.text import Text
 
 from egresslog.records.format import Format
-from egresslog.show.output import write_document
+from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.terminal import ColorMode, Terminal
 from egresslog.show.values import safe
 
@@ -55,7 +55,7 @@ def write_details(out: IO[bytes], made: Format, form: str, color: ColorMode) -> 
     """One format: where it is from, its string, its columns, its samples."""
     found = details(made)
     if form != "table":
-        write_document(out, form, found)
+        write_document(out, form, {**SCHEMA, **found})
         return
     terminal = Terminal(out, color)
     console = terminal.console

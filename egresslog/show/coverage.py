@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from egresslog.scan import CoverageRow
 from egresslog.show.values import plural, rfc3339, safe
 from egresslog.sources.coverage import Coverage
 
@@ -15,23 +16,21 @@ _SHOWN = 10  # containers
 _GAPS = 3
 
 
-def document(coverage: Sequence[Coverage]) -> list[dict[str, Any]]:
-    """Per container: ``origin``, ``lines``, ``from``, ``to``, ``until``, ``restarts``, ``gaps`` and ``error``.
+def document(hop: str | None, rows: Iterable[CoverageRow]) -> list[dict[str, Any]]:
+    """The coverage as every JSON document has it (docs/output.md).
 
-    ``from`` and ``to`` are the stamps of its first and last line; ``until`` is when its end was reached.
+    ``from`` and ``to`` are when its first record began and its last ended; ``hop`` is null where no hop is known.
     """
     return [
         {
-            "origin": covered.origin,
-            "lines": covered.lines,
-            "from": _time(covered.first),
-            "to": _time(covered.last),
-            "until": _time(covered.until),
-            "restarts": covered.restarts,
-            "gaps": [{"from": _time(gap.start), "to": _time(gap.stop), "why": gap.why} for gap in covered.gaps],
-            "error": covered.error.reason if covered.error else None,
+            "hop": hop,
+            "origin": row.origin,
+            "records": row.records,
+            "from": _time(row.first_ns),
+            "to": _time(row.last_ns),
+            "gaps": [{"from": _time(gap.start), "to": _time(gap.stop), "reason": gap.why} for gap in row.gaps],
         }
-        for covered in coverage
+        for row in rows
     ]
 
 

@@ -89,11 +89,45 @@ def opened(path: str | None) -> Iterator[IO[bytes]]:
         raise
 
 
+SCHEMA = {"schema": 1}  # of every JSON object; docs/output.md has the rule for changing it
+
+
 def write_document(out: IO[bytes], form: str, document: Any) -> None:
-    """A result as JSON or YAML; everything beyond ASCII is escaped."""
+    """A result as JSON or YAML; everything beyond ASCII is escaped.
+
+    Iterators in it become arrays. In JSON they are written as they come, an item per line: hosts may be very many.
+    """
     if form == "yaml":
         import yaml  # noqa: PLC0415
 
-        out.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=False).encode("ascii"))
+        out.write(yaml.safe_dump(_materialized(document), sort_keys=False, allow_unicode=False).encode("ascii"))
+        return
+    for text in _json(document, 0):
+        out.write(text.encode("ascii"))
+    out.write(b"\n")
+
+
+def _materialized(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _materialized(item) for key, item in value.items()}
+    return [_materialized(item) for item in value] if isinstance(value, Iterator | list) else value
+
+
+def _json(value: Any, depth: int) -> Iterator[str]:
+    """A value in pieces: the outermost and what holds an iterator in several lines, all else in one."""
+    if isinstance(value, Iterator) or (isinstance(value, list) and not depth):
+        yield from _json_lines("[]", (("", item) for item in value), depth)
+    elif isinstance(value, dict) and (not depth or any(isinstance(item, Iterator) for item in value.values())):
+        yield from _json_lines("{}", ((f"{json.dumps(key)}: ", item) for key, item in value.items()), depth)
     else:
-        out.write(json.dumps(document, indent=2).encode("ascii") + b"\n")
+        yield json.dumps(value)
+
+
+def _json_lines(brackets: str, items: Iterator[tuple[str, Any]], depth: int) -> Iterator[str]:
+    indent, empty = "\n" + "  " * (depth + 1), True
+    yield brackets[0]
+    for label, item in items:
+        yield ("" if empty else ",") + indent + label
+        yield from _json(item, depth + 1)
+        empty = False
+    yield brackets[1] if empty else indent[:-2] + brackets[1]

@@ -10,7 +10,7 @@ from rich.text import Text
 from egresslog.live.probe.session import Trial
 from egresslog.show.terminal import Terminal
 from egresslog.show.values import rfc3339, safe
-from egresslog.verification.findings import KINDS
+from egresslog.verification.findings import FINDINGS
 
 _HOPS = ("sidecar", "gateway")
 _FOUND = {
@@ -60,7 +60,7 @@ def print_trial(terminal: Terminal, trial: Trial) -> None:
         for line in _lines(row):
             console.print(Text(f"  {line['hop']} {safe(line['origin'])}:{line['line_number']}", style="dim"))
             console.print(Text(f"    {safe(line['line'])}"))
-        kind = KINDS[row["finding"]]
+        kind = FINDINGS[row["finding_name"]]
         terminal.print_sentence(Text(f"{row['verdict']} {kind.code}: {kind.cause}"), 2, hanging=2)
     console.print()
 

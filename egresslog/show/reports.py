@@ -15,7 +15,7 @@ from rich.text import Text
 from egresslog.log import Report
 from egresslog.scan import Scan
 from egresslog.show import coverage
-from egresslog.show.output import write_document
+from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import ColorMode, Terminal, code_style
 from egresslog.show.values import plain, plural, rfc3339, safe, size
@@ -38,7 +38,7 @@ FORMS = ("table", "wide", "json", "ndjson", "yaml", "csv", "markdown", "html", "
 def write(out: IO[bytes], form: str, report: Report, color: ColorMode) -> None:
     """Writes the report in one of FORMS."""
     tables, scan = report
-    if form == "yaml":
+    if form in {"json", "yaml"}:
         write_document(out, form, document(scan, tables))
         return
     if form in _WRITERS:
@@ -50,32 +50,20 @@ def write(out: IO[bytes], form: str, report: Report, color: ColorMode) -> None:
 
 
 def document(scan: Scan, tables: Sequence[ReportTable]) -> dict[str, Any]:
-    """The report as JSON has it (README, "Output"). A table that --top cut says how much is omitted."""
-    return {**_head(scan), "tables": [{**_about(table), "rows": list(_rows(table))} for table in tables]}
-
-
-def _head(scan: Scan) -> dict[str, Any]:
-    head = {"lines": asdict(scan.counts), "window": dict(zip(("from", "to"), window(scan), strict=True))}
-    return head | ({"coverage": coverage.document(scan.coverage)} if scan.coverage else {})
+    """The report as JSON has it (docs/output.md). A table that --top cut says how much is omitted."""
+    return {
+        **SCHEMA,
+        "lines": asdict(scan.counts),
+        "window": dict(zip(("from", "to"), window(scan), strict=True)),
+        "coverage": iter(coverage.document(None, scan.coverage_rows())),
+        "tables": ({**_about(table), "rows": _rows(table)} for table in tables),
+    }
 
 
 def _about(table: ReportTable) -> dict[str, Any]:
-    omitted = (
-        {"omitted": {"rows": table.omitted_rows, "requests": table.omitted_requests}} if table.omitted_rows else {}
-    )
-    return {"by": list(table.by), **omitted}
-
-
-def write_json(out: IO[bytes], scan: Scan, tables: Sequence[ReportTable]) -> None:
-    """The document as JSON, a row per line; clients make up hosts, so there may be millions of rows."""
-    out.write(json.dumps(_head(scan), indent=2).removesuffix("\n}").encode() + b',\n  "tables": [')
-    for number, table in enumerate(tables):
-        start = json.dumps(_about(table)).removesuffix("}")
-        out.write(("," * bool(number) + f"\n    {start}, " + '"rows": [').encode())
-        for at, row in enumerate(_rows(table)):
-            out.write(("," * bool(at) + "\n      " + json.dumps(row)).encode())
-        out.write(b"\n    ]}" if len(table.rows) else b"]}")
-    out.write(b"\n  ]\n}\n")
+    if not table.omitted_rows:
+        return {"by": list(table.by)}
+    return {"by": list(table.by), "omitted": {"rows": table.omitted_rows, "requests": table.omitted_requests}}
 
 
 def window(scan: Scan) -> tuple[str | None, str | None]:
@@ -242,7 +230,6 @@ def _class(key: bool) -> str:
 
 
 _WRITERS: dict[str, Callable[[IO[bytes], Scan, Sequence[ReportTable]], None]] = {
-    "json": write_json,
     "ndjson": write_ndjson,
     "csv": write_csv_report,
     "parquet": write_parquet,

@@ -1,4 +1,4 @@
-"""Verdicts out: the verdict first, then the ways, the findings and the lines behind them."""
+"""Verdicts out: the verdict first, then the paths, the findings and the lines behind them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rich.text import Text
 
 from egresslog.live.probe.session import Trial
 from egresslog.show import coverage
-from egresslog.show.output import write_document
+from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.probe import document, print_trial
 from egresslog.show.reports import markdown_cell
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
-from egresslog.show.values import plural, rfc3339, safe
-from egresslog.verification.findings import MEANINGS, Verdict
+from egresslog.show.values import plural, safe
 from egresslog.verification.queries import Finding
 from egresslog.verification.result import HostVerdict, Verification
+from egresslog.verification.verdict import MEANINGS, Verdict
 
 FORMS = ("table", "json", "ndjson", "yaml", "markdown")
 
 _IN_FULL = 3  # hosts; of more there is a table
-_WAYS = 5
+_PATHS = 5
 _STYLES = {
     Verdict.PROVEN: "green", Verdict.BYPASSED: "red", Verdict.MISROUTED: "red", Verdict.FAILED: "red",
     Verdict.BLOCKED: "yellow", Verdict.SENT_UNCONFIRMED: "yellow", Verdict.NO_EVIDENCE: "yellow",
@@ -41,15 +41,13 @@ def write(out: IO[bytes], form: str, verdicts: Verification, color: ColorMode, t
             print_trial(terminal, trial)
         _write_terminal(terminal, verdicts)
         terminal.close()
-    elif form == "json":
-        _write_json(out, verdicts, trials)
     elif form == "ndjson":
         for one in verdicts:
             out.write(json.dumps(_host(one)).encode("ascii") + b"\n")
     elif form == "markdown":
         out.write("\n".join(_markdown(verdicts)).encode() + b"\n")
     else:
-        write_document(out, form, {"hosts": [_host(one) for one in verdicts], **_rest(verdicts, trials)})
+        write_document(out, form, _document(verdicts, trials))
 
 
 def _host(one: HostVerdict) -> dict[str, Any]:
@@ -61,44 +59,21 @@ def _host(one: HostVerdict) -> dict[str, Any]:
     }
 
 
-def _containers(verdicts: Verification) -> dict[str, list[dict[str, Any]]]:
-    """What was read of each container, by hop; nothing where files were read."""
-    read = {hop: coverage.document(scan.coverage) for hop, scan in verdicts.scans.items() if scan.coverage}
-    return {"containers": [{"hop": hop, **one} for hop, rows in read.items() for one in rows]} if read else {}
-
-
-def _coverage(verdicts: Verification) -> list[dict[str, Any]]:
-    return [
-        {
-            "hop": row["hop"],
-            "origin": row["origin"],
-            "records": row["records"],
-            "from": None if row["first_ns"] is None else rfc3339(row["first_ns"]),
-            "to": None if row["last_ns"] is None else rfc3339(row["last_ns"]),
-        }
-        for row in verdicts.coverage
-    ]
-
-
-def _rest(verdicts: Verification, trials: Sequence[Trial]) -> dict[str, Any]:
-    probes = {"probes": [document(one) for one in trials]} if trials else {}
+def _document(verdicts: Verification, trials: Sequence[Trial]) -> dict[str, Any]:
+    """The verdicts as JSON has them (docs/output.md)."""
     return {
-        **probes,
-        "findings": [asdict(finding) for finding in verdicts.findings],
+        **SCHEMA,
+        "hosts": (_host(one) for one in verdicts),
+        **({"probes": [document(one) for one in trials]} if trials else {}),
+        "findings": (asdict(finding) for finding in verdicts.findings),
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
-        "coverage": _coverage(verdicts),
-        **_containers(verdicts),
+        "coverage": iter(_coverage(verdicts)),
         "lines": asdict(verdicts.counts),
     }
 
 
-def _write_json(out: IO[bytes], verdicts: Verification, trials: Sequence[Trial]) -> None:
-    """The document, host by host: clients make up hosts, so there may be very many."""
-    out.write(b'{\n  "hosts": [')
-    for number, one in enumerate(verdicts):
-        out.write(b"," * bool(number) + b"\n    " + json.dumps(_host(one)).encode("ascii"))
-    rest = json.dumps(_rest(verdicts, trials), indent=2).removeprefix("{\n")
-    out.write((b"\n  ]" if len(verdicts) else b"]") + b",\n" + rest.encode("ascii") + b"\n")
+def _coverage(verdicts: Verification) -> list[dict[str, Any]]:
+    return [row for hop, scan in verdicts.scans.items() for row in coverage.document(hop, scan.coverage_rows())]
 
 
 def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
@@ -121,12 +96,12 @@ def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
         terminal.print_table([("VERDICT", False), ("HOST", False), ("CASES", False), ("FINDINGS", False)], rows)
         if len(verdicts) > ROWS:
             console.print(Text(f"{plural(len(verdicts) - ROWS, 'more host')} (-o json has them all)", style="dim"))
-        console.print(Text("egresslog verify HOST ... shows ways, findings and lines of a host", style="dim"))
+        console.print(Text("egresslog verify HOST ... shows paths, findings and lines of a host", style="dim"))
     if not len(verdicts):
-        console.print(Text(f"{Verdict.NO_EVIDENCE}: no line speaks of an outside host", style="bold yellow"))
+        console.print(Text(f"{Verdict.NO_EVIDENCE}: no line mentions an outside host", style="bold yellow"))
     if verdicts.findings:
         console.print()
-        console.print(Text("beside the hosts:", style="dim"))
+        console.print(Text("other findings:", style="dim"))
         for finding in verdicts.findings:
             _print_finding(terminal, finding)
 
@@ -140,14 +115,14 @@ def _print_host(terminal: Terminal, one: HostVerdict) -> None:
     style = Style(color=_STYLES[one.verdict], bold=True)
     console = terminal.console
     console.print(Text.assemble((f"{one.verdict}  ", style), (safe(one.host), "bold")))
-    tally = f"; {_tally(one)}" if one.counts else ""
+    tally = f" ({_tally(one)})" if one.counts else ""
     terminal.print_sentence(Text(f"{MEANINGS[one.verdict]}{tally}"), 2)
-    ways = _ways(one)
-    for way, count, verdict in ways[:_WAYS]:
-        console.print(Text.assemble(f"  {way}  ", (f"{count:,} {verdict}", _STYLES[verdict])))
-    if ways[_WAYS:]:
-        rest = sum(count for _, count, _ in ways[_WAYS:])
-        console.print(Text(f"  {plural(len(ways) - _WAYS, 'more way')} with {rest:,}", style="dim"))
+    paths = _paths(one)
+    for path, count, verdict in paths[:_PATHS]:
+        console.print(Text.assemble(f"  {path}  ", (f"{count:,} {verdict}", _STYLES[verdict])))
+    if paths[_PATHS:]:
+        rest = sum(count for _, count, _ in paths[_PATHS:])
+        console.print(Text(f"  {plural(len(paths) - _PATHS, 'more path')} with {rest:,}", style="dim"))
     for finding in one.findings:
         _print_finding(terminal, finding)
 
@@ -164,22 +139,24 @@ def _codes(one: HostVerdict) -> str:
     return ", ".join(finding.code for finding in one.findings)
 
 
-def _ways(one: HostVerdict) -> list[tuple[str, int, Verdict]]:
+def _paths(one: HostVerdict) -> list[tuple[str, int, Verdict]]:
     """`source -> gateway -> outside`, how often, and to what end."""
-    ways = []
-    for row in one.ways().to_pylist():
+    paths = []
+    for row in one.paths().to_pylist():
         verdict = Verdict(row["verdict"])
         gateway = row["gateway_pod"] or row["gateway"]
         through = f"gateway {gateway}" if gateway else _ELSE.get(verdict, "gateway")
         stops = [row["source_pod"] or row["source_ip"] or "unknown sender", through, row["upstream_host"]]
-        ways.append((" -> ".join(safe(stop) for stop in stops if stop), row["requests"], verdict))
-    return ways
+        paths.append((" -> ".join(safe(stop) for stop in stops if stop), row["requests"], verdict))
+    return paths
 
 
 def _print_finding(terminal: Terminal, finding: Finding) -> None:
     count = f" ({finding.count:,})" if finding.count > 1 else ""
     level = (finding.level, _LEVELS[finding.level])
-    terminal.print_sentence(Text.assemble(level, f" {finding.code}{count}: {finding.message}"), 2, hanging=2)
+    terminal.print_sentence(
+        Text.assemble(level, f" {finding.code} {finding.name}{count}: {finding.message}"), 2, hanging=2
+    )
     if finding.advice:
         terminal.print_sentence(Text(finding.advice, style="dim"), 4)
     for line in _first_case(finding):
@@ -199,7 +176,7 @@ def _markdown(verdicts: Verification) -> Iterator[str]:
         yield f"\n## {markdown_cell(safe(one.host))}: {_words(one.verdict)}\n"
         yield from _markdown_findings(one.findings)
     if verdicts.findings:
-        yield "\n## Beside the hosts\n"
+        yield "\n## Other findings\n"
         yield from _markdown_findings(verdicts.findings)
     yield "\n## What was read\n\n| hop | origin | records | from | to |\n| --- | --- | --- | --- | --- |"
     for row in _coverage(verdicts):
@@ -210,7 +187,7 @@ def _markdown(verdicts: Verification) -> Iterator[str]:
 def _markdown_findings(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         count = f", {finding.count:,}" if finding.count else ""
-        yield f"- **{finding.code}** {finding.level}{count}: {finding.message} {finding.advice}".rstrip()
+        yield f"- **{finding.code} {finding.name}** {finding.level}{count}: {finding.message} {finding.advice}".rstrip()
         if finding.evidence:
             # Four blanks more than the list make it code, whatever backticks a client wrote.
             yield ""

@@ -17,7 +17,7 @@ from egresslog.sources.coverage import by_ip, lives
 from egresslog.verification import cases, coverage, evidence, judge
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.result import HostVerdict, Verification
-from egresslog.verification.targets import questions
+from egresslog.verification.targets import asked_hosts
 
 __all__ = ["HostVerdict", "Verification", "verify"]
 
@@ -60,7 +60,7 @@ def verify(
     """
     if gateway is None and sidecars is None:
         raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
-    asked = questions(hosts)
+    asked = asked_hosts(hosts)
     is_external = external_test(external)
     addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
@@ -72,15 +72,16 @@ def verify(
             connection = database.connection
             read = by_ip(gateway.coverage if gateway else ())
             addresses += [ip for ip, _ in read]
-            missing = coverage.gaps((ip, gap) for ip, one in read for gap in one.gaps)
             names = _names(gateway_service)
-            cases.build(connection, services=names, gateways=addresses, read=coverage.spans(read), gaps=missing)
+            cases.build(
+                connection, services=names, gateways=addresses, read=coverage.spans(read), gaps=coverage.gaps(read)
+            )
             coverage.name_pods(connection, [life for log in logs.values() for life in lives(log.coverage)])
             hosts_of.attribute(connection, asked)
             judge.refine(connection)
             judge.restrict(connection, where)
             judge.judge(connection)
-            return Verification(database, logs, scans, [question.text for question in asked], where)
+            return Verification(database, logs, scans, [host.text for host in asked], where)
         except BaseException:
             database.close()
             raise

@@ -1,36 +1,24 @@
-"""What a cluster tells beyond lines: from when to when logs were read, what is missing, and whose the IPs were."""
+"""What a cluster shows beyond lines: from when to when logs were read, what is missing, and whose the IPs were."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from egresslog.database import create_table
+from egresslog.sources.coverage import Coverage
 from egresslog.verification.pairing import SKEW
 
 if TYPE_CHECKING:
     import duckdb
 
 Span = tuple[str, int, int]  # a gateway's IP; from when to when (ns)
+SPANS = pa.schema([("ip", pa.string()), ("first_ns", pa.int64()), ("last_ns", pa.int64())])
 
 _EVER = 2**62  # ns
 _PODS = pa.schema([("ip", pa.string()), ("name", pa.string()), ("first_ns", pa.int64()), ("last_ns", pa.int64())])
-
-
-class Gap(Protocol):
-    """A piece that was not read; None where a bound is not known."""
-
-    start: int | None
-    stop: int | None
-
-
-class Covered(Protocol):
-    """What ``sources.coverage`` knows of one container."""
-
-    parts: list[tuple[int, int]]
-    until: int | None
 
 
 def name_pods(connection: duckdb.DuckDBPyConnection, pods: Iterable[tuple[str, str, int | None, int | None]]) -> None:
@@ -49,20 +37,22 @@ def name_pods(connection: duckdb.DuckDBPyConnection, pods: Iterable[tuple[str, s
             WHERE ip = address AND coalesce(began BETWEEN first_ns AND last_ns, true))""")
 
 
-def spans(read: Iterable[tuple[str, Covered]]) -> list[Span]:
+def spans(read: Iterable[tuple[str, Coverage]]) -> list[Span]:
     """Of each gateway IP, from when to when its log was read; between two instances something may be missing.
 
-    ``until`` is by our clock, which may be ahead of the node's: only what is older than that may differ counts.
+    ``until`` is by our clock, which may be ahead of the node's: only what is older than that difference counts.
     """
-    made = []
-    for ip, covered in read:
-        ends = [last for _, last in covered.parts]
+    read_spans = []
+    for ip, coverage in read:
+        ends = [last for _, last in coverage.parts]
         if ends:  # what runs now was read until then
-            ends[-1] = max(ends[-1], (covered.until or 0) - SKEW)
-        made += [(ip, first, end) for (first, _), end in zip(covered.parts, ends, strict=True)]
-    return made
+            ends[-1] = max(ends[-1], (coverage.until or 0) - SKEW)
+        read_spans += [(ip, first, end) for (first, _), end in zip(coverage.parts, ends, strict=True)]
+    return read_spans
 
 
-def gaps(missing: Iterable[tuple[str, Gap]]) -> list[Span]:
+def gaps(read: Iterable[tuple[str, Coverage]]) -> list[Span]:
     """Of each gateway IP, the pieces that were not read."""
-    return [(ip, gap.start or 0, _EVER if gap.stop is None else gap.stop) for ip, gap in missing]
+    return [
+        (ip, gap.start or 0, _EVER if gap.stop is None else gap.stop) for ip, coverage in read for gap in coverage.gaps
+    ]

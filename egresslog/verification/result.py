@@ -13,10 +13,10 @@ from egresslog.database import Database
 from egresslog.filters import Filter
 from egresslog.log import Log, to_pandas
 from egresslog.records.chunk import Counts
-from egresslog.scan import Scan
+from egresslog.scan import CoverageRow, Scan
 from egresslog.verification import judge, queries
-from egresslog.verification.findings import Verdict
 from egresslog.verification.queries import Finding
+from egresslog.verification.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,14 +43,14 @@ class HostVerdict:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings about the host, the gravest first."""
-        found = self._all.findings_of(self.host) or [queries.about("EGL195", 0)]
+        found = self._all.findings_of(self.host) or [queries.finding("no-lines", 0)]
         if self.verdict == Verdict.PROVEN:  # what failed is a warning then (design)
             found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
-        return queries.ordered(found)
+        return queries.by_gravity(found)
 
-    def ways(self) -> pa.Table:
-        """Who sent how much by which way: source_ip, gateway, upstream_host, verdict, requests."""
-        return queries.ways(self._all.connection, self.host)
+    def paths(self) -> pa.Table:
+        """Who sent how much along which path: source_ip, gateway, upstream_host, verdict, requests."""
+        return queries.paths(self._all.connection, self.host)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per request or connection, with the columns of ``Verification.to_pandas``."""
@@ -139,7 +139,7 @@ class Verification(Sequence[HostVerdict]):
     def window_read(self) -> bool:
         """Whether every log that was given has lines of the time that was asked about."""
         first, last = self._window
-        inside = "start >= coalesce(?, start) AND start < coalesce(?, start + 1)"
+        inside = "start_ns >= coalesce(?, start_ns) AND start_ns < coalesce(?, start_ns + 1)"
         return all(
             queries.rows(self.connection, f"SELECT 1 FROM {hop}_lines WHERE {inside} LIMIT 1", [first, last])
             for hop, scan in self.scans.items()
@@ -158,29 +158,29 @@ class Verification(Sequence[HostVerdict]):
             row["name"] for row in queries.rows(self.connection, "SELECT DISTINCT name FROM services ORDER BY name")
         )
 
-    @cached_property
-    def coverage(self) -> list[dict[str, Any]]:
-        """Per log: ``hop``, ``origin``, ``records``, and when its first record began and its last ended (ns)."""
-        return queries.coverage(self.connection)
+    @property
+    def coverage(self) -> list[tuple[str, CoverageRow]]:
+        """What was read of each file or container, with its hop."""
+        return [(hop, row) for hop, scan in self.scans.items() for row in scan.coverage_rows()]
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """About the evidence as a whole, and about what could not be counted for any host."""
         found = [
-            queries.about("EGL196", scan.sources)
+            queries.finding("no-access-log", scan.sources)
             for scan in self.scans.values()
             if scan.sources and not scan.counts.records
         ]
         if self.scans["gateway"].counts.records and not queries.rows(self.connection, "SELECT ip FROM replicas"):
-            found.append(queries.about("EGL103", self.scans["gateway"].counts.records))
+            found.append(queries.finding("gateway-log-without-addresses", self.scans["gateway"].counts.records))
         if not self.scans["sidecar"].sources:
-            found.append(queries.about("EGL194", 0))
-        for hop, code in (("gateway", "EGL104"), ("sidecar", "EGL105")):
+            found.append(queries.finding("no-sidecar-log", 0))
+        for hop, code in (("gateway", "gateway-log-gap"), ("sidecar", "sidecar-log-gap")):
             if partly := sum(not one.whole for one in self.scans[hop].coverage):
-                found.append(queries.about(code, partly))
+                found.append(queries.finding(code, partly))
         if rejected := self.counts.rejected:
-            found.append(queries.about("EGL191", rejected))
-        return queries.ordered([*found, *queries.beside(self.connection, asked=self.asked)])
+            found.append(queries.finding("rejected-lines", rejected))
+        return queries.by_gravity([*found, *queries.of_no_host(self.connection, asked=self.asked)])
 
     def findings_of(self, host: str) -> list[Finding]:
         """The findings about one host; those of the hosts after it are fetched along, in case they are next."""

@@ -1,163 +1,229 @@
-"""The decision table (shared facts, egress-verification.md, 1.6) as data: for each hop an ordered list of conditions.
+"""The decision table (docs/egress-evidence.md, "Decision table") as data: for each hop an ordered list of conditions.
 
 Conditions are SQL over the columns of ``evidence.prepare`` and those of the views in ``VIEWS``; the first that holds
-gives the finding's code. A code without verdict in ``findings.KINDS`` leaves the record out.
+gives the finding. A record whose finding is INSIDE is left out.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Codes of records that are no matter of egress: traffic inside the cluster, and what only looks like evidence.
+#: What records get that are no matter of egress: traffic inside the cluster, and what only looks like evidence.
 INSIDE = "inside"
-#: The outer of the two lines that a gateway writes for a connection through its SNI dynamic forward proxy.
+#: What the outer of the two lines gets that a gateway writes for a connection through its SNI dynamic forward proxy.
 TRANSIT = "transit"
 
 
-class Rule(NamedTuple):
-    """``code`` if ``condition`` holds and no rule before it did."""
+class DecisionRule(NamedTuple):
+    """``finding`` if ``condition`` holds and no rule before it did."""
 
-    code: str
+    finding: str
     condition: str
 
 
-_SVC = "is_service(cluster_host)"
-_RBAC = "starts_with(details, 'rbac_access_denied') OR starts_with(termination, 'rbac_access_denied')"
-#: SQL macros that the conditions use.
+_IS_SERVICE = "is_service(cluster_host)"
+_RBAC = (
+    "starts_with(response_code_details, 'rbac_access_denied')"
+    " OR starts_with(connection_termination_details, 'rbac_access_denied')"
+)
+#: SQL macros that the conditions and statements use.
 MACROS = (
-    "CREATE MACRO has(flags, names) AS list_has_any(string_split(coalesce(flags, ''), ','), names)",
-    "CREATE MACRO no_other(flags, names) AS flags IS NULL OR list_has_all(names, string_split(flags, ','))",
+    "CREATE MACRO has_flag(flags, names) AS list_has_any(string_split(coalesce(flags, ''), ','), names)",
+    "CREATE MACRO no_flag_but(flags, names) AS flags IS NULL OR list_has_all(names, string_split(flags, ','))",
     # A failure text: the details' `upstream_reset_...{...}` in HTTP, the transport failure reason in TCP.
     (
-        "CREATE MACRO told(details, transport, pattern) AS"
-        " regexp_matches(lower(coalesce(details, '') || ' ' || coalesce(transport, '')), pattern)"
+        "CREATE MACRO failure_matches(details, reason, pattern) AS"
+        " regexp_matches(lower(coalesce(details, '') || ' ' || coalesce(reason, '')), pattern)"
     ),
     "CREATE MACRO is_service(name) AS regexp_matches(name, '[.]svc([.]|$)')",
     # `reviews`, `reviews.default` and the whole name are one service; an outside host is none of its names.
     "CREATE MACRO names_service(name, service) AS coalesce(name = service OR starts_with(service, name || '.'), false)",
+    # Names that only the cluster has: `reviews`, `reviews.default.svc.cluster.local`.
+    ("CREATE MACRO is_cluster_name(name) AS is_service(name) OR NOT contains(name, '.') AND NOT contains(name, ':')"),
+    # What a cluster stands for: one concrete host, any host, or what cannot be told by its name.
+    (
+        "CREATE MACRO cluster_serves(kind, host, cluster) AS CASE"
+        " WHEN kind IN ('outbound', 'inbound-vip') AND NOT starts_with(host, '*') THEN 'concrete'"
+        " WHEN kind = 'other' AND NOT contains(cluster, 'dynamic_forward_proxy') THEN 'unknown' ELSE 'any' END"
+    ),
 )
 
 _REFUSED, _TIMEOUT, _TLS = "connection.refused", "connection.time|connect.timeout", "tls.error|ssl"
+
+
+def _failure(pattern: str) -> str:
+    return f"failure_matches(response_code_details, upstream_transport_failure_reason, '{pattern}')"
+
+
 # No connection was made. URX ends a row of attempts: for TCP of connections, for HTTP of answers as well.
-_FAILED = "has(flags, ['UF', 'UH', 'NR', 'NC', 'UO', 'DF'])"
+_CONNECT_FAILED = "has_flag(response_flags, ['UF', 'UH', 'NR', 'NC', 'UO', 'DF'])"
 _UNCONNECTED = (
-    f"(CASE WHEN http THEN {_FAILED} AND coalesce(details, '') <> 'via_upstream'"
-    f" ELSE {_FAILED} OR has(flags, ['URX']) END)"
+    f"(CASE WHEN is_http THEN {_CONNECT_FAILED} AND coalesce(response_code_details, '') <> 'via_upstream'"
+    f" ELSE {_CONNECT_FAILED} OR has_flag(response_flags, ['URX']) END)"
 )
 
 # The response began at the upstream: what Envoy answers itself has other details. Formats before Istio 1.8 have none.
 _ANSWERED_HTTP = (
-    "code >= 100 AND (details = 'via_upstream' OR starts_with(details, 'upstream_reset_after_response_started')"
-    " OR (details IS NULL AND (code < 400 OR no_other(flags, ['DC', 'DR', 'DI', 'URX'])))"
-    " OR (regexp_matches(details, '^(downstream_remote_disconnect|http[23].remote_(reset|refuse))$')"
-    " AND no_other(flags, ['DC', 'DR'])))"
+    "response_code >= 100 AND (response_code_details = 'via_upstream'"
+    " OR starts_with(response_code_details, 'upstream_reset_after_response_started')"
+    " OR (response_code_details IS NULL"
+    " AND (response_code < 400 OR no_flag_but(response_flags, ['DC', 'DR', 'DI', 'URX'])))"
+    " OR (regexp_matches(response_code_details, '^(downstream_remote_disconnect|http[23].remote_(reset|refuse))$')"
+    " AND no_flag_but(response_flags, ['DC', 'DR'])))"
 )
-_ANSWERED = f"(CASE WHEN http THEN {_ANSWERED_HTTP} ELSE received > 0 AND sent > 0 AND NOT {_UNCONNECTED} END)"
+_ANSWERED = (
+    f"(CASE WHEN is_http THEN {_ANSWERED_HTTP} ELSE bytes_received > 0 AND bytes_sent > 0 AND NOT {_UNCONNECTED} END)"
+)
 
-#: Booleans that the rules share, per hop; `gateways` and `services` are tables of what is known of the gateway.
 _COMMON = f"coalesce({_UNCONNECTED}, false) AS unconnected, coalesce({_ANSWERED}, false) AS answered"
 _TO_GATEWAY = (
     "coalesce(upstream_ip IN (SELECT ip FROM gateways), false) OR "
-    "coalesce(kind = 'outbound' AND cluster_host IN (SELECT name FROM services), false)"
+    "coalesce(cluster_kind = 'outbound' AND cluster_host IN (SELECT name FROM services), false)"
 )
 # In a gateway's line the proxy has one address on both sides and the peer another; in a sidecar's line the application
 # and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice and port 0 as the peer.
-_BY_GATEWAY = "coalesce(near_ip = local_ip AND remote_ip <> near_ip AND NOT ends_with(remote, ':0'), false)"
-# The address it was asked for is an outside one, or one that DNS proxying made up; only a waypoint has such of its own.
+_BY_GATEWAY = (
+    "coalesce(upstream_local_ip = downstream_local_ip AND source_ip <> upstream_local_ip"
+    " AND NOT ends_with(downstream_remote_address, ':0'), false)"
+)
+# The address the client wanted is an outside one, or one that DNS proxying made up; only a waypoint has its own such.
 _VIP = "(starts_with({0}, '240.') OR starts_with({0}, '2001:2:'))"
 _BY_SIDECAR = (
-    "coalesce(kind <> 'inbound-vip', true) AND local_ip NOT IN (SELECT ip FROM gateways)"
-    " AND near_ip IS DISTINCT FROM local_ip"
-    f" AND (near_ip = remote_ip OR local_external OR {_VIP.format('local_ip')})"
+    "coalesce(cluster_kind <> 'inbound-vip', true) AND downstream_local_ip NOT IN (SELECT ip FROM gateways)"
+    " AND upstream_local_ip IS DISTINCT FROM downstream_local_ip"
+    f" AND (upstream_local_ip = source_ip OR downstream_local_is_external OR {_VIP.format('downstream_local_ip')})"
 )
+#: The lines of each hop with the booleans that the rules share; ``gateways`` and ``services`` are what is known of the
+#: gateway.
 VIEWS = {
     "sidecar": f"SELECT rowid AS id, *, {_COMMON}, {_TO_GATEWAY} AS to_gateway, {_BY_GATEWAY} AS misplaced,"
-    " coalesce(kind IN ('passthrough', 'dynamic-dns'), false) AS undeclared FROM sidecar_lines",
-    "gateway": f"SELECT rowid AS id, *, {_COMMON}, coalesce(starts_with(upstream, 'envoy://'), false) AS inner_hop,"
+    " coalesce(cluster_kind IN ('passthrough', 'dynamic-dns'), false) AS undeclared FROM sidecar_lines",
+    "gateway": f"SELECT rowid AS id, *, {_COMMON},"
+    " coalesce(starts_with(upstream_host, 'envoy://'), false) AS inner_hop,"
     " coalesce(upstream_ip IN (SELECT ip FROM gateways), false) AS to_itself,"
-    f" (coalesce({_BY_SIDECAR}, false)"
-    " OR coalesce(kind IN ('passthrough', 'dynamic-dns', 'blackhole', 'inbound-passthrough'), false))"
-    " AS misplaced FROM gateway_lines",
+    f" (coalesce({_BY_SIDECAR}, false) OR coalesce(cluster_kind IN"
+    " ('passthrough', 'dynamic-dns', 'blackhole', 'inbound-passthrough'), false)) AS misplaced FROM gateway_lines",
 }
 
+_OUTSIDE = "coalesce(upstream_is_external, downstream_local_is_external)"
+_CLIENTS_NAME = "coalesce(authority_host, sni_host)"  # what the client called it
+
 SIDECAR = (
-    Rule("EGL193", "misplaced"),
-    Rule("EGL120", "kind = 'inbound-passthrough' AND coalesce(external, local_external) AND NOT unconnected"),
-    Rule(INSIDE, "kind = 'inbound-passthrough'"),
-    Rule("EGL170", "kind = 'blackhole'"),
-    Rule("EGL170", "NOT http AND cluster IS NULL AND upstream IS NULL AND has(flags, ['UH'])"),  # before Istio 1.6
-    Rule("EGL171", "route = 'block_all' OR (details = 'direct_response' AND code = 502 AND cluster IS NULL)"),
-    Rule("EGL172", _RBAC),
-    Rule("EGL149", "undeclared AND unconnected AND " + _VIP.format("coalesce(upstream_ip, local_ip)")),
-    Rule("EGL173", "undeclared AND unconnected AND coalesce(external, local_external)"),
-    # A format without addresses leaves the cluster's word: it let the traffic out.
-    Rule("EGL119", "kind = 'dynamic-dns' AND coalesce(external, local_external, true)"),
-    Rule("EGL116", "undeclared AND coalesce(external, local_external, true)"),
-    Rule("EGL189", "undeclared AND coalesce(authority_host, sni_host) IS NOT NULL"),
-    Rule(INSIDE, "undeclared"),
-    Rule("EGL140", "has(flags, ['NC']) OR details = 'cluster_not_found'"),
-    Rule("EGL144", f"to_gateway AND unconnected AND told(details, transport, '{_TLS}')"),
-    Rule("EGL141", f"to_gateway AND unconnected AND told(details, transport, '{_REFUSED}')"),
-    Rule("EGL142", f"to_gateway AND unconnected AND told(details, transport, '{_TIMEOUT}')"),
-    Rule("EGL143", "to_gateway AND has(flags, ['UH'])"),
-    Rule("EGL146", "to_gateway AND unconnected"),
-    # The rest of what went to the gateway is for the pairs to tell.
-    Rule("EGL187", "to_gateway AND near IS NULL"),
-    Rule("EGL184", "to_gateway AND has(flags, ['DC', 'DR']) AND coalesce(code, 0) = 0"),
-    Rule("EGL145", "to_gateway AND http AND has(flags, ['UC', 'UPE'])"),
-    Rule("EGL183", "to_gateway"),
-    Rule("EGL148", "unconnected AND external"),
-    # The gateway of another network of the mesh has a public address and one of these ports.
-    Rule(INSIDE, f"external AND {_SVC} AND regexp_matches(upstream, ':(15443|15008)$')"),
-    Rule("EGL121", "external AND cluster IS NULL"),
-    Rule("EGL115", "external AND http AND cluster_port = 443"),
-    Rule("EGL110", "external"),
-    Rule("EGL110", "kind = 'outbound' AND upstream IS NULL AND answered AND NOT " + _SVC),
-    Rule("EGL147", "has(flags, ['NR']) OR details = 'route_not_found'"),
-    Rule("EGL189", "kind = 'outbound' AND upstream IS NOT NULL AND NOT " + _SVC),
-    # An outside name, and a service that nothing shows to be the gateway's.
-    Rule(
-        "EGL197",
-        f"coalesce(authority_host, sni_host) IS NOT NULL AND ({_SVC} OR cluster IS NULL AND upstream IS NOT NULL)"
-        " AND NOT names_service(coalesce(authority_host, sni_host), cluster_host)",
+    DecisionRule("gateway-lines-in-sidecar-log", "misplaced"),
+    DecisionRule("inbound-passthrough", f"cluster_kind = 'inbound-passthrough' AND {_OUTSIDE} AND NOT unconnected"),
+    DecisionRule(INSIDE, "cluster_kind = 'inbound-passthrough'"),
+    DecisionRule("blackhole", "cluster_kind = 'blackhole'"),
+    DecisionRule(  # before Istio 1.6
+        "blackhole",
+        "NOT is_http AND upstream_cluster IS NULL AND upstream_host IS NULL AND has_flag(response_flags, ['UH'])",
     ),
-    Rule(INSIDE, "upstream IS NOT NULL OR kind = 'outbound'"),
-    Rule("EGL166", "http"),
-    Rule(INSIDE, "true"),
+    DecisionRule(
+        "block-all",
+        "route_name = 'block_all'"
+        " OR (response_code_details = 'direct_response' AND response_code = 502 AND upstream_cluster IS NULL)",
+    ),
+    DecisionRule("rbac-denied", _RBAC),
+    DecisionRule(
+        "port-not-declared",
+        "undeclared AND unconnected AND " + _VIP.format("coalesce(upstream_ip, downstream_local_ip)"),
+    ),
+    DecisionRule("passthrough-failed", f"undeclared AND unconnected AND {_OUTSIDE}"),
+    # A format without addresses leaves the cluster's word: it let the traffic out.
+    DecisionRule(
+        "dynamic-dns",
+        "cluster_kind = 'dynamic-dns' AND coalesce(upstream_is_external, downstream_local_is_external, true)",
+    ),
+    DecisionRule("passthrough", "undeclared AND coalesce(upstream_is_external, downstream_local_is_external, true)"),
+    DecisionRule("address-inside", f"undeclared AND {_CLIENTS_NAME} IS NOT NULL"),
+    DecisionRule(INSIDE, "undeclared"),
+    DecisionRule(
+        "sidecar-no-cluster", "has_flag(response_flags, ['NC']) OR response_code_details = 'cluster_not_found'"
+    ),
+    DecisionRule("hop-mtls-to-plaintext", f"to_gateway AND unconnected AND {_failure(_TLS)}"),
+    DecisionRule("gateway-refused", f"to_gateway AND unconnected AND {_failure(_REFUSED)}"),
+    DecisionRule("gateway-timeout", f"to_gateway AND unconnected AND {_failure(_TIMEOUT)}"),
+    DecisionRule("gateway-no-endpoints", "to_gateway AND has_flag(response_flags, ['UH'])"),
+    DecisionRule("gateway-unreachable", "to_gateway AND unconnected"),
+    # The rest of what went to the gateway is for the pairs to decide.
+    DecisionRule("format-lacks-fields", "to_gateway AND upstream_local_address IS NULL"),
+    DecisionRule(
+        "client-disconnected",
+        "to_gateway AND has_flag(response_flags, ['DC', 'DR']) AND coalesce(response_code, 0) = 0",
+    ),
+    DecisionRule("hop-plaintext-to-mtls", "to_gateway AND is_http AND has_flag(response_flags, ['UC', 'UPE'])"),
+    DecisionRule("no-gateway-line", "to_gateway"),
+    DecisionRule("direct-failed", "unconnected AND upstream_is_external"),
+    # The gateway of another network of the mesh has a public address and one of these ports.
+    DecisionRule(
+        INSIDE, f"upstream_is_external AND {_IS_SERVICE} AND regexp_matches(upstream_host, ':(15443|15008)$')"
+    ),
+    DecisionRule("direct", "upstream_is_external AND upstream_cluster IS NULL"),
+    DecisionRule("direct-tls-origination", "upstream_is_external AND is_http AND cluster_port = 443"),
+    DecisionRule("direct-serviceentry", "upstream_is_external"),
+    DecisionRule(
+        "direct-serviceentry",
+        f"cluster_kind = 'outbound' AND upstream_host IS NULL AND answered AND NOT {_IS_SERVICE}",
+    ),
+    DecisionRule("sidecar-no-route", "has_flag(response_flags, ['NR']) OR response_code_details = 'route_not_found'"),
+    DecisionRule("address-inside", f"cluster_kind = 'outbound' AND upstream_host IS NOT NULL AND NOT {_IS_SERVICE}"),
+    # An outside name, and a service that nothing shows to be the gateway's.
+    DecisionRule(
+        "unknown-service",
+        f"{_CLIENTS_NAME} IS NOT NULL"
+        f" AND ({_IS_SERVICE} OR upstream_cluster IS NULL AND upstream_host IS NOT NULL)"
+        f" AND NOT names_service({_CLIENTS_NAME}, cluster_host)",
+    ),
+    DecisionRule(INSIDE, "upstream_host IS NOT NULL OR cluster_kind = 'outbound'"),
+    DecisionRule("sidecar-refused", "is_http"),
+    DecisionRule(INSIDE, "true"),
 )
 
 GATEWAY = (
-    Rule("EGL192", "misplaced"),
-    Rule(TRANSIT, "inner_hop"),
-    Rule("EGL172", _RBAC),
-    Rule("EGL151", "http AND has(flags, ['NR']) AND regexp_matches(authority, ':[0-9]+$')"),
-    Rule("EGL150", "http AND (has(flags, ['NR']) OR details = 'route_not_found')"),
-    Rule("EGL153", "has(flags, ['NR']) AND starts_with(sni, 'outbound_.')"),
-    Rule("EGL152", "has(flags, ['NR']) AND sni IS NOT NULL"),
-    Rule("EGL154", "has(flags, ['NR'])"),
-    Rule("EGL155", "has(flags, ['DPE']) AND method IS NULL"),
-    Rule("EGL130", "to_itself"),
-    Rule("EGL162", f"unconnected AND told(details, transport, '{_TLS}')"),
-    Rule("EGL157", f"unconnected AND told(details, transport, '{_REFUSED}')"),
-    Rule("EGL158", f"unconnected AND told(details, transport, '{_TIMEOUT}')"),
-    Rule("EGL159", "has(flags, ['UH', 'DF'])"),
-    Rule("EGL164", "has(flags, ['NC'])"),
-    Rule("EGL165", "unconnected"),
-    Rule(INSIDE, "NOT external AND regexp_matches(cluster_host, '[.]svc([.]cluster[.]local)?$') AND"
-         " (remote_external OR names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host))"),
-    Rule("EGL131", "NOT external"),
-    Rule("EGL100", "external AND answered"),
-    Rule("EGL187", "flags = '?' AND http AND code >= 400"),
-    Rule("EGL163", "has(flags, ['UT'])"),
-    Rule("EGL160", "http AND cluster_port = 443 AND has(flags, ['UC', 'UPE', 'UR'])"),
-    Rule("EGL161", "http AND has(flags, ['UC', 'UPE', 'UR'])"),
-    Rule("EGL156", "NOT http AND received = 0 AND sent = 0"),
-    Rule("EGL185", "NOT http AND upstream IS NOT NULL"),
-    Rule("EGL184", "has(flags, ['DC', 'DR'])"),
-    Rule("EGL165", "true"),
-)  # fmt: skip
+    DecisionRule("sidecar-lines-in-gateway-log", "misplaced"),
+    DecisionRule(TRANSIT, "inner_hop"),
+    DecisionRule("rbac-denied", _RBAC),
+    DecisionRule(
+        "gateway-no-route-with-port",
+        "is_http AND has_flag(response_flags, ['NR']) AND regexp_matches(authority, ':[0-9]+$')",
+    ),
+    DecisionRule(
+        "gateway-no-route",
+        "is_http AND (has_flag(response_flags, ['NR']) OR response_code_details = 'route_not_found')",
+    ),
+    DecisionRule(
+        "gateway-no-filter-chain-mesh-sni",
+        "has_flag(response_flags, ['NR']) AND starts_with(requested_server_name, 'outbound_.')",
+    ),
+    DecisionRule("gateway-no-filter-chain", "has_flag(response_flags, ['NR']) AND requested_server_name IS NOT NULL"),
+    DecisionRule("gateway-expects-tls", "has_flag(response_flags, ['NR'])"),
+    DecisionRule("gateway-expects-http", "has_flag(response_flags, ['DPE']) AND method IS NULL"),
+    DecisionRule("gateway-loop", "to_itself"),
+    DecisionRule("upstream-tls-failed", f"unconnected AND {_failure(_TLS)}"),
+    DecisionRule("upstream-refused", f"unconnected AND {_failure(_REFUSED)}"),
+    DecisionRule("upstream-connect-timeout", f"unconnected AND {_failure(_TIMEOUT)}"),
+    DecisionRule("upstream-no-address", "has_flag(response_flags, ['UH', 'DF'])"),
+    DecisionRule("gateway-no-cluster", "has_flag(response_flags, ['NC'])"),
+    DecisionRule("gateway-not-forwarded", "unconnected"),
+    DecisionRule(
+        INSIDE,
+        "NOT upstream_is_external AND regexp_matches(cluster_host, '[.]svc([.]cluster[.]local)?$')"
+        " AND (source_is_external OR names_service(coalesce(authority_host, sni_host, cluster_host), cluster_host))",
+    ),
+    DecisionRule("gateway-to-cluster", "NOT upstream_is_external"),
+    DecisionRule("paired-proof", "upstream_is_external AND answered"),
+    DecisionRule("format-lacks-fields", "response_flags = '?' AND is_http AND response_code >= 400"),
+    DecisionRule("upstream-timeout", "has_flag(response_flags, ['UT'])"),
+    DecisionRule(
+        "plaintext-to-443", "is_http AND cluster_port = 443 AND has_flag(response_flags, ['UC', 'UPE', 'UR'])"
+    ),
+    DecisionRule("upstream-closed", "is_http AND has_flag(response_flags, ['UC', 'UPE', 'UR'])"),
+    DecisionRule("hop-handshake-failed", "NOT is_http AND bytes_received = 0 AND bytes_sent = 0"),
+    DecisionRule("one-way-traffic", "NOT is_http AND upstream_host IS NOT NULL"),
+    DecisionRule("client-disconnected", "has_flag(response_flags, ['DC', 'DR'])"),
+    DecisionRule("gateway-not-forwarded", "true"),
+)
 
 
-def first_of(rules: tuple[Rule, ...]) -> str:
+def first_match(rules: tuple[DecisionRule, ...]) -> str:
     """The rules as one SQL expression; a condition that is null does not hold."""
-    return "CASE " + " ".join(f"WHEN {rule.condition} THEN '{rule.code}'" for rule in rules) + " END"
+    return "CASE " + " ".join(f"WHEN {rule.condition} THEN '{rule.finding}'" for rule in rules) + " END"

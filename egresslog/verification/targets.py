@@ -1,40 +1,42 @@
-"""What is asked: hosts, wildcards, addresses."""
+"""What is asked about: hosts, wildcards, addresses."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import ip_network
 from typing import Self
 
 from egresslog.errors import UsageError
+from egresslog.filters import host_pattern
 from egresslog.networks import Network, inside
 
-_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|\*", re.ASCII)
+_NAME = re.compile(r"[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?(\.[a-z0-9_*]([a-z0-9_*-]*[a-z0-9_*])?)*", re.ASCII)
 _WHOLE = 128  # bits of one IPv6 address
 _LONGEST = 253  # RFC 1035: characters of a name
 
 
 @dataclass(frozen=True)
-class Question:
-    """One host as it was asked for: a name, a wildcard, or addresses."""
+class AskedHost:
+    """One host as it was asked for: a name, a pattern, or addresses."""
 
     text: str
     network: Network | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads ``edition.cnn.com``, ``*.wikipedia.org``, ``151.101.1.67`` or ``151.101.0.0/16``.
+        """Reads ``edition.cnn.com``, ``*.wikipedia.org``, ``*cnn*``, ``151.101.1.67`` or ``151.101.0.0/16``.
 
         Raises:
             UsageError: none of these, with what would do.
         """
         host = text.strip().lower().removesuffix(".")
         try:
-            asked = ip_network(host.strip("[]"), strict=False)
-            mapped = getattr(asked.network_address, "ipv4_mapped", None) if asked.prefixlen == _WHOLE else None
-            return cls(host, ip_network(mapped) if mapped else asked)  # as columns.ip_of reads it in a log
+            network = ip_network(host.strip("[]"), strict=False)
+            mapped = getattr(network.network_address, "ipv4_mapped", None) if network.prefixlen == _WHOLE else None
+            return cls(host, ip_network(mapped) if mapped else network)  # as batch.ip_of reads it in a log
         except ValueError:
             pass
         if "://" in host or "/" in host or ":" in host:
@@ -43,26 +45,29 @@ class Question:
             raise UsageError(f"not a host: {text!r} (give edition.cnn.com, '*.wikipedia.org', an IP or a CIDR)")
         return cls(host)
 
-    @property
+    @cached_property
     def matches(self) -> Callable[[str], bool]:
         """A test for names, or for IPs if addresses were asked for."""
-        if self.network is not None:
-            return inside((self.network,))
-        if self.text == "*":
-            return lambda _: True
-        if self.text.startswith("*."):  # as in Envoy and Istio: any depth, but not the domain itself
-            return lambda name: name.endswith(self.text[1:])
-        return lambda name: name == self.text
+        return inside((self.network,)) if self.network is not None else host_pattern(self.text)
+
+    def is_covered_by(self, wildcard: str) -> bool:
+        """Whether the host is one that a cluster's name such as ``*.wikipedia.org`` stands for."""
+        return self.text.endswith(wildcard[1:])
+
+    @property
+    def term(self) -> str:
+        """What an ambiguous line must contain to be about the host; "" if that says nothing, as of ``*``."""
+        return max(self.text.split("*"), key=len)
 
 
-def questions(hosts: str | Iterable[str]) -> tuple[Question, ...]:
+def asked_hosts(hosts: str | Iterable[str]) -> tuple[AskedHost, ...]:
     """All of them, each once.
 
     Raises:
-        UsageError: as ``Question.parse``.
+        UsageError: as ``AskedHost.parse``.
     """
     texts = [hosts] if isinstance(hosts, str) else list(hosts)
-    return tuple(dict.fromkeys(Question.parse(text) for text in texts))
+    return tuple(dict.fromkeys(AskedHost.parse(text) for text in texts))
 
 
 def _inside_url(text: str) -> str:

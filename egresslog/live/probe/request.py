@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from egresslog.errors import ClusterError, UsageError
+from egresslog.filters import host_pattern
 from egresslog.live.diagnosis import with_roles
 from egresslog.live.probe.tools import commands, refuses_options, told_by
 from egresslog.mesh.rights import role
@@ -164,7 +165,7 @@ def _is_about(asked: str, name: str) -> bool:
     try:
         network = ip_network(asked.strip("[]"), strict=False)
     except ValueError:
-        return asked == "*" or (name.endswith(asked[1:]) if asked.startswith("*.") else name == asked)
+        return host_pattern(asked)(name)
     try:
         return ip_address(name) in network
     except ValueError:

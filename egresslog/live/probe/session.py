@@ -13,8 +13,8 @@ from egresslog.live.probe.request import Probe, application, probe, url_of
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import pods_of
 from egresslog.sources.cluster.pods import Container, Target
-from egresslog.verification.findings import Verdict
 from egresslog.verification.result import Verification
+from egresslog.verification.verdict import Verdict
 
 Look = Callable[[], Verification]
 
