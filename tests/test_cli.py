@@ -447,3 +447,120 @@ def test_a_reader_that_leaves_does_not_change_the_verdict(form: str, logs: Path)
     done = subprocess.run(arguments, stdout=writing, stderr=subprocess.DEVNULL, check=False)
     os.close(writing)
     assert done.returncode == 1
+
+
+CLUSTER = ["--namespace", "--all-namespaces", "--selector", "--gateway-name", "--container", "--context", "--kubeconfig",
+           "--max-log-requests"]  # fmt: skip
+FILTER = ["--host", "--status", "--flags", "--upstream", "--source", "--since", "--until"]
+PANELS = {
+    "parse": {
+        "Arguments": ["FILES"],
+        "Input": ["--format", "--keep-going"],
+        "Filter": FILTER,
+        "Cluster": CLUSTER,
+        "Output": ["--columns", "--output", "--output-file", "--rejects", "--color"],
+        "Options": ["--help"],
+    },
+    "report": {
+        "Arguments": ["FILES"],
+        "Options": ["--by", "--top", "--sort", "--help"],
+        "Input": ["--format", "--keep-going"],
+        "Filter": FILTER,
+        "Cluster": CLUSTER,
+        "Output": ["--output", "--output-file", "--rejects", "--color"],
+    },
+    "verify": {
+        "Arguments": ["HOST"],
+        "Options": ["--expect", "--gateway-service", "--gateway-ip", "--external", "--probe", "--watch", "--every", "--help"],
+        "Input": ["--gateway", "--sidecar", "--from", "--from-all", "--format", "--keep-going"],
+        "Filter": ["--source", "--since", "--until"],
+        "Cluster": CLUSTER,
+        "Output": ["--output", "--output-file", "--rejects", "--color"],
+    },
+    "tail": {
+        "Arguments": ["FILES"],
+        "Input": ["--tail", "--format"],
+        "Filter": FILTER[:-1],
+        "Cluster": CLUSTER,
+        "Output": ["--raw", "--output", "--color"],
+        "Options": ["--help"],
+    },
+    "formats": {"Arguments": ["NAME"], "Output": ["--output", "--color"], "Options": ["--help"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", PANELS)
+def test_help_lists_every_option_in_its_panel(command: str) -> None:
+    """Each command has these options, in these panels, in this order; no line is wider than the terminal."""
+    text = run(command, "--help").stdout
+    panels: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"([A-Z]\w+):", line):
+            names = panels.setdefault(heading[1], [])
+        elif (name := re.match(r"  (?:-\w, )?(--[a-z-]+|[A-Z]+)(?=  | [A-Z[]|$)", line)) and panels:
+            names.append(name[1])
+    assert panels == PANELS[command]
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", PANELS)
+def test_help_names_the_output_formats(command: str) -> None:
+    """The formats in the help are those that -o takes, in the order of the message about another one."""
+    known = run(command, "-o", "none").stderr.partition("known are ")[2].strip()
+    assert known
+    assert f"Output formats (-o): {known}." in " ".join(run(command, "--help").stdout.split())
+
+
+def test_help_is_the_same_text_on_a_terminal() -> None:
+    """Help has neither frames nor escape codes, and uses up to 100 columns."""
+    wide = terminal("verify", "--help", COLUMNS="200")[0]
+    assert "\x1b" not in wide
+    assert wide.isascii()
+    assert 80 < max(len(line.rstrip("\r")) for line in wide.split("\n")) <= 100
+    assert "".join(wide.split()) == "".join(terminal("verify", "--help", COLUMNS="80")[0].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["re"], ["report"]),
+        (["parse", "--out"], ["--output", "--output-file"]),
+        (["tail", "--max"], ["--max-log-requests"]),
+        (["parse", "--color", "a"], ["auto", "always"]),
+        (["verify", "--expect", "b"], ["BYPASSED", "BLOCKED"]),
+        (["parse", "--format", "envoy"], ["envoy-default", "envoy-gateway-json"]),
+        (["formats", "envoy"], ["envoy-default", "envoy-gateway-json"]),
+        (["parse", "--columns", "host,route"], ["host,route_name"]),
+        (["report", "--by", "upstream_c"], ["upstream_cluster"]),
+        (["verify", "--context", "kind"], ["kind-mesh", "kind-other"]),
+    ],
+)
+def test_shell_completion(words: list[str], completed: list[str], tmp_path: Path) -> None:
+    """What bash gets when Tab is pressed after the last word."""
+    contexts = [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("kind-mesh", "kind-other", "gke")]
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "gke", "contexts": contexts,
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}],
+    }  # fmt: skip
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("egresslog")],
+        env={
+            **os.environ,
+            "_EGRESSLOG_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["egresslog", *words]),
+            "COMP_CWORD": str(len(words)),
+            "KUBECONFIG": str(tmp_path / "config"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.split(), done.stderr) == (completed, "")
+
+
+def test_sidecar_takes_no_workload(logs: Path) -> None:
+    """A workload as --sidecar is refused with the option that reads it, instead of nothing being read."""
+    result = run("verify", *HOSTS, "--sidecar", "deploy/sleep")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--sidecar takes files: read deploy/sleep with --from NAMESPACE/NAME" in result.stderr

@@ -82,8 +82,7 @@ GatewayService = Annotated[
     typer.Option(
         "--gateway-service",
         metavar="NAME",
-        help="Service of the gateway, such as istio-egressgateway.istio-system, if its log does not show it. "
-        "Can be repeated.",
+        help="Service of the gateway, as NAME.NAMESPACE, if its log does not show it. Can be repeated.",
     ),
 ]
 GatewayIp = Annotated[
