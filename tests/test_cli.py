@@ -134,7 +134,7 @@ def test_report_json_is_the_contract(logs: Path) -> None:
 
 @pytest.mark.parametrize("form", ["table", "wide", "csv", "ndjson", "json"])
 def test_no_escape_code_reaches_the_terminal(form: str) -> None:
-    """Control characters of a client come out escaped in every textual form, also with colours."""
+    """Control characters of a client come out escaped in every textual form, also with colors."""
     result = run("parse", "-o", form, "--color", "always", "-", data=(HOSTILE + "\n").encode())
     text = re.sub("\x1b\\[[0-9;]*m", "", result.stdout)
     assert result.exit_code == 0
@@ -332,8 +332,8 @@ def terminal(*arguments: str, **environment: str) -> tuple[str, int]:
     return seen.decode(), process.wait()
 
 
-def test_terminal_gets_a_table_with_colours(logs: Path) -> None:
-    """On a terminal the default is a table; colours switch off with --color never and NO_COLOR."""
+def test_terminal_gets_a_table_with_colors(logs: Path) -> None:
+    """On a terminal the default is a table; colors switch off with --color never and NO_COLOR."""
     Path("e.log").write_text(TEXT.replace(" 301 ", " 503 ") + "\n")
     seen, code = terminal("report", "e.log")
     assert code == 0
@@ -564,3 +564,21 @@ def test_sidecar_takes_no_workload(logs: Path) -> None:
     result = run("verify", *HOSTS, "--sidecar", "deploy/sleep")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--sidecar takes files: read deploy/sleep with --from NAMESPACE/NAME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["parse", "--color", "blue"], "Error: Invalid value for '--color': 'blue' is not one of 'auto', 'always', 'never'."),
+        (["verify", "--expect", "GOOD"],
+         "Error: Invalid value for '--expect': 'GOOD' is not one of 'bypassed', 'misrouted', 'proven', 'failed', 'blocked', "
+         "'sent_unconfirmed', 'no_evidence'."),
+        (["parse", "-o", "xml"], "error: no output format 'xml' here; known are table, wide, ndjson, json, csv, parquet"),
+        (["prase"], "Error: No such command 'prase'. Did you mean 'parse'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_choice_is_answered_with_the_right_ones(arguments: list[str], message: str) -> None:
+    """The message names the option, the value and what would do."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == message

@@ -1,4 +1,4 @@
-"""Commands as people meet them: `--help` has options by panel and exit codes at the end, and errors say what is wrong.
+"""The class of all commands: `--help` lists the options by panel, and the exit codes at the end.
 
 Help is plain text, although typer could draw the panels with rich: its frames and columns leave 26 of 80 columns to the
 texts, cut long words, turn up in pipes and documentation, and nearly double the time that `egresslog --help` takes.
@@ -19,7 +19,7 @@ class Command(TyperCommand):
     """A command of egresslog. Options belong to the panel that their ``rich_help_panel`` names, else to "Options"."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Takes from typer's messages about a choice what pydantic puts before them."""
+        """Parses the arguments; messages about a choice lose the prefix that pydantic gives them."""
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:

@@ -28,7 +28,7 @@ def check_watch(output: OutputOptions, output_format: str, *, has_files: bool, p
     if output.output_file or output_format not in {"table", "ndjson"}:
         raise UsageError("--watch runs until it is interrupted: use -o table or -o ndjson, without --output-file")
     if probe is not None:
-        raise UsageError("--probe and --watch exclude each other: give only one of them")
+        raise UsageError("--probe and --watch cannot be used together")
 
 
 def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str) -> None:

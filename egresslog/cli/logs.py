@@ -139,7 +139,7 @@ def _check_no_cluster(cluster: ClusterOptions) -> None:
     from egresslog.errors import UsageError
 
     if option := cluster.first_given():
-        raise UsageError(f"{option} selects logs in a cluster, but files are given: remove one of the two")
+        raise UsageError(f"{option} applies to a cluster, but files are given: remove one of the two")
 
 
 @contextmanager

@@ -185,7 +185,7 @@ class FilterOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where output goes, and what it looks like."""
+    """Where the output goes, in which format, with or without colors."""
 
     output: Annotated[
         str | None,

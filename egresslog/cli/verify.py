@@ -193,7 +193,7 @@ def _open_logs(
     if "-" in gateway and "-" in sidecar:
         raise UsageError("standard input (-) can be read only once: give a file for --gateway or --sidecar")
     if bool(sidecar) + bool(workloads) + hops.from_all > 1:
-        raise UsageError("--sidecar, --from, and --from-all exclude each other: give only one of them")
+        raise UsageError("--sidecar, --from, and --from-all cannot be used together")
     targets, sidecar_files = split(sidecar)
     if targets:
         raise UsageError(f"--sidecar takes files: read {targets[0]} with --from NAMESPACE/NAME")
