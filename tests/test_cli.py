@@ -134,7 +134,7 @@ def test_report_json_is_the_contract(logs: Path) -> None:
 
 @pytest.mark.parametrize("form", ["table", "wide", "csv", "ndjson", "json"])
 def test_no_escape_code_reaches_the_terminal(form: str) -> None:
-    """Control characters of a client come out escaped in every textual form, also with colours."""
+    """Control characters of a client come out escaped in every textual form, also with colors."""
     result = run("parse", "-o", form, "--color", "always", "-", data=(HOSTILE + "\n").encode())
     text = re.sub("\x1b\\[[0-9;]*m", "", result.stdout)
     assert result.exit_code == 0
@@ -332,8 +332,8 @@ def terminal(*arguments: str, **environment: str) -> tuple[str, int]:
     return seen.decode(), process.wait()
 
 
-def test_terminal_gets_a_table_with_colours(logs: Path) -> None:
-    """On a terminal the default is a table; colours switch off with --color never and NO_COLOR."""
+def test_terminal_gets_a_table_with_colors(logs: Path) -> None:
+    """On a terminal the default is a table; colors switch off with --color never and NO_COLOR."""
     Path("e.log").write_text(TEXT.replace(" 301 ", " 503 ") + "\n")
     seen, code = terminal("report", "e.log")
     assert code == 0
@@ -447,3 +447,138 @@ def test_a_reader_that_leaves_does_not_change_the_verdict(form: str, logs: Path)
     done = subprocess.run(arguments, stdout=writing, stderr=subprocess.DEVNULL, check=False)
     os.close(writing)
     assert done.returncode == 1
+
+
+CLUSTER = ["--namespace", "--all-namespaces", "--selector", "--gateway-name", "--container", "--context", "--kubeconfig",
+           "--max-log-requests"]  # fmt: skip
+FILTER = ["--host", "--status", "--flags", "--upstream", "--source", "--since", "--until"]
+PANELS = {
+    "parse": {
+        "Arguments": ["FILES"],
+        "Input": ["--format", "--keep-going"],
+        "Filter": FILTER,
+        "Cluster": CLUSTER,
+        "Output": ["--columns", "--output", "--output-file", "--rejects", "--color"],
+        "Options": ["--help"],
+    },
+    "report": {
+        "Arguments": ["FILES"],
+        "Options": ["--by", "--top", "--sort", "--help"],
+        "Input": ["--format", "--keep-going"],
+        "Filter": FILTER,
+        "Cluster": CLUSTER,
+        "Output": ["--output", "--output-file", "--rejects", "--color"],
+    },
+    "verify": {
+        "Arguments": ["HOST"],
+        "Options": ["--expect", "--gateway-service", "--gateway-ip", "--external", "--probe", "--watch", "--every", "--help"],
+        "Input": ["--gateway", "--sidecar", "--from", "--from-all", "--format", "--keep-going"],
+        "Filter": ["--source", "--since", "--until"],
+        "Cluster": CLUSTER,
+        "Output": ["--output", "--output-file", "--rejects", "--color"],
+    },
+    "tail": {
+        "Arguments": ["FILES"],
+        "Input": ["--tail", "--format"],
+        "Filter": FILTER[:-1],
+        "Cluster": CLUSTER,
+        "Output": ["--raw", "--output", "--color"],
+        "Options": ["--help"],
+    },
+    "formats": {"Arguments": ["NAME"], "Output": ["--output", "--color"], "Options": ["--help"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", PANELS)
+def test_help_lists_every_option_in_its_panel(command: str) -> None:
+    """Each command has these options, in these panels, in this order; no line is wider than the terminal."""
+    text = run(command, "--help").stdout
+    panels: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"([A-Z]\w+):", line):
+            names = panels.setdefault(heading[1], [])
+        elif (name := re.match(r"  (?:-\w, )?(--[a-z-]+|[A-Z]+)(?=  | [A-Z[]|$)", line)) and panels:
+            names.append(name[1])
+    assert panels == PANELS[command]
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", PANELS)
+def test_help_names_the_output_formats(command: str) -> None:
+    """The formats in the help are those that -o takes, in the order of the message about another one."""
+    known = run(command, "-o", "none").stderr.partition("known are ")[2].strip()
+    assert known
+    assert f"Output formats (-o): {known}." in " ".join(run(command, "--help").stdout.split())
+
+
+def test_help_is_the_same_text_on_a_terminal() -> None:
+    """Help has neither frames nor escape codes, and uses up to 100 columns."""
+    wide = terminal("verify", "--help", COLUMNS="200")[0]
+    assert "\x1b" not in wide
+    assert wide.isascii()
+    assert 80 < max(len(line.rstrip("\r")) for line in wide.split("\n")) <= 100
+    assert "".join(wide.split()) == "".join(terminal("verify", "--help", COLUMNS="80")[0].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["re"], ["report"]),
+        (["parse", "--out"], ["--output", "--output-file"]),
+        (["tail", "--max"], ["--max-log-requests"]),
+        (["parse", "--color", "a"], ["auto", "always"]),
+        (["verify", "--expect", "b"], ["BYPASSED", "BLOCKED"]),
+        (["parse", "--format", "envoy"], ["envoy-default", "envoy-gateway-json"]),
+        (["formats", "envoy"], ["envoy-default", "envoy-gateway-json"]),
+        (["parse", "--columns", "host,route"], ["host,route_name"]),
+        (["report", "--by", "upstream_c"], ["upstream_cluster"]),
+        (["verify", "--context", "kind"], ["kind-mesh", "kind-other"]),
+    ],
+)
+def test_shell_completion(words: list[str], completed: list[str], tmp_path: Path) -> None:
+    """What bash gets when Tab is pressed after the last word."""
+    contexts = [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("kind-mesh", "kind-other", "gke")]
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "gke", "contexts": contexts,
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}],
+    }  # fmt: skip
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("egresslog")],
+        env={
+            **os.environ,
+            "_EGRESSLOG_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["egresslog", *words]),
+            "COMP_CWORD": str(len(words)),
+            "KUBECONFIG": str(tmp_path / "config"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout.split(), done.stderr) == (completed, "")
+
+
+def test_sidecar_takes_no_workload(logs: Path) -> None:
+    """A workload as --sidecar is refused with the option that reads it, instead of nothing being read."""
+    result = run("verify", *HOSTS, "--sidecar", "deploy/sleep")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--sidecar takes files: read deploy/sleep with --from NAMESPACE/NAME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["parse", "--color", "blue"], "Error: Invalid value for '--color': 'blue' is not one of 'auto', 'always', 'never'."),
+        (["verify", "--expect", "GOOD"],
+         "Error: Invalid value for '--expect': 'GOOD' is not one of 'bypassed', 'misrouted', 'proven', 'failed', 'blocked', "
+         "'sent_unconfirmed', 'no_evidence'."),
+        (["parse", "-o", "xml"], "error: no output format 'xml' here; known are table, wide, ndjson, json, csv, parquet"),
+        (["prase"], "Error: No such command 'prase'. Did you mean 'parse'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_choice_is_answered_with_the_right_ones(arguments: list[str], message: str) -> None:
+    """The message names the option, the value and what would do."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == message

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any, NoReturn
 
 import typer
 
-from egresslog.errors import EgresslogError, UsageError
+from egresslog.errors import EgresslogError
 
 
 class Exit(IntEnum):
@@ -24,7 +26,7 @@ class Exit(IntEnum):
 
 
 def exit_code(outcome: BaseException | bool | None) -> Exit:
-    """The exit code of an error, or of an answer: True as expected, False not so, None if it could not be told."""
+    """The exit code of an error, or of an answer: True as expected, False not as expected, None undecided."""
     if isinstance(outcome, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(outcome, OSError):  # a SourceError, or a disk that is full
@@ -34,36 +36,43 @@ def exit_code(outcome: BaseException | bool | None) -> Exit:
     return {True: Exit.EXPECTED, False: Exit.FINDING, None: Exit.UNKNOWN}[outcome]
 
 
-def run(work: Callable[[], Exit], color: str) -> None:
-    """Runs a command: errors become messages and exit codes, never tracebacks."""
-    try:
-        if color not in {"auto", "always", "never"}:
-            raise UsageError(f"--color takes auto, always or never, not {color!r}")
-        code = work()
-    except BrokenPipeError:  # `| head` has seen enough
-        _drop_output()
-        code = Exit.EXPECTED
-    except KeyboardInterrupt as interrupt:
-        code = exit_code(interrupt)
-    except (EgresslogError, OSError) as error:
-        from egresslog.show import notes
+def exits(command: Callable[..., Exit]) -> Callable[..., NoReturn]:
+    """Ends the process with the exit code that a command returns: errors become messages, never tracebacks.
 
-        if not isinstance(error, EgresslogError):
-            _drop_output()
-        notes.write_error(color, str(error) if isinstance(error, EgresslogError) else f"cannot write: {error.strerror}")
-        code = exit_code(error)
-    raise typer.Exit(code)
+    The command has an option ``color``.
+    """
+
+    @functools.wraps(command)
+    def wrapper(**options: Any) -> NoReturn:
+        try:
+            code = command(**options)
+        except BrokenPipeError:  # `| head` has seen enough
+            _discard_output()
+            code = Exit.EXPECTED
+        except KeyboardInterrupt as interrupt:
+            code = exit_code(interrupt)
+        except (EgresslogError, OSError) as error:
+            from egresslog.show import notes
+
+            if not isinstance(error, EgresslogError):
+                _discard_output()
+            message = str(error) if isinstance(error, EgresslogError) else f"cannot write: {error.strerror}"
+            notes.write_error(options["color"], message)
+            code = exit_code(error)
+        raise typer.Exit(code)
+
+    return wrapper
 
 
 @contextmanager
 def until_closed() -> Iterator[None]:
-    """Writes as long as somebody reads: what the reader of a pipe does must not change the exit code."""
+    """Writes until the reader of a pipe closes it: that must not change the exit code."""
     try:
         yield
     except BrokenPipeError:
-        _drop_output()
+        _discard_output()
 
 
-def _drop_output() -> None:
+def _discard_output() -> None:
     """Python would fail once more when it flushes standard output at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

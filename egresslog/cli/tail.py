@@ -2,90 +2,84 @@
 
 from __future__ import annotations
 
-from egresslog.cli.exit_codes import Exit, exit_code, run, until_closed
-from egresslog.cli.logs import Place, filters, follow_log, output_color
+from typing import Annotated
+
+import typer
+
+from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
+from egresslog.cli.logs import follow_log
+from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import (
-    AllNamespaces,
-    Color,
-    Container,
-    Context,
-    Flags,
-    Followed,
-    FormatOption,
-    GatewayName,
-    Host,
-    Kubeconfig,
-    MaxLogRequests,
-    Namespace,
-    Output,
-    Raw,
-    Selector,
-    Since,
-    Source,
-    Status,
-    Tail,
-    Upstream,
+    ClusterOptions,
+    FilterOptions,
+    InputOptions,
+    OutputOptions,
+    input_option,
+    output_option,
 )  # fmt: skip
 
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILES",
+        help="Files, or - for standard input; or pods of the cluster, as deploy/NAME or pod/NAME. "
+        "Default: the egress gateway's pods in the cluster.",
+        show_default=False,
+    ),
+]
+Lines = Annotated[
+    int | None,
+    input_option(
+        "--tail", metavar="N", min=-1,
+        help="Number of recent lines of each log to start with; -1 for all. Default: 10, or with --since all.",
+    ),
+]  # fmt: skip
+Raw = Annotated[
+    bool, output_option("--raw", help="Print the lines as the proxy wrote them, instead of columns.")
+]  # fmt: skip
 
+
+@exits
+@expand_options
 def tail(
-    files: Followed = None,
-    tail: Tail = None,
+    *,
+    files: Files = None,
+    tail: Lines = None,
+    inputs: Annotated[InputOptions, Without("keep_going")],
+    filters: Annotated[FilterOptions, Without("until")],
+    cluster: ClusterOptions,
     raw: Raw = False,
-    format: FormatOption = None,  # noqa: A002
-    output: Output = None,
-    host: Host = None,
-    status: Status = None,
-    flags: Flags = None,
-    upstream: Upstream = None,
-    source: Source = None,
-    since: Since = None,
-    namespace: Namespace = None,
-    all_namespaces: AllNamespaces = False,
-    selector: Selector = None,
-    gateway_name: GatewayName = None,
-    container: Container = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    max_log_requests: MaxLogRequests = None,
-    color: Color = "auto",
-) -> None:
-    """Follow logs, one readable line per record.
+    output: Annotated[OutputOptions, Without("output_file", "rejects")],
+) -> Exit:
+    """Follow access logs and print one line per record.
 
-    Without FILES: all the gateway's pods, those to come, through restarts, rotation and broken connections. What could
-    not be read is told as a gap. Ctrl-C ends it with a summary.
+    Without FILES, follows all pods of the egress gateway, including pods that start later, across restarts, log
+    rotation, and lost connections. Anything that could not be read is reported as a gap. Press Ctrl-C to stop and print
+    a summary.
 
-    Output (-o): table, ndjson. In a pipe the default is ndjson.
-    Exit code: 0 nothing is missing, 2 usage, 3 something could not be read.
+    Output formats (-o): table, ndjson. Default in a pipe: ndjson.
     """
+    from egresslog.show import notes
+    from egresslog.show import output as out
+    from egresslog.show import tail as show
+    from egresslog.sources.coverage import Notice
 
-    def work() -> Exit:
-        from egresslog.show import notes
-        from egresslog.show import output as out
-        from egresslog.show import tail as show
-        from egresslog.sources.coverage import Notice
-
-        form = out.choose(output, None, piped="ndjson", known=show.FORMS)
-        where = filters(host, status, flags, upstream, source, since, None)
-        place = Place(
-            namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
-        )
-        following = follow_log(files, format, place=place, tail=tail, where=where)
-        show.write_beginning(color, following.tail)
-        with out.opened(None) as stream, until_closed():
-            writer = show.writer(stream, form, following.columns, output_color(None, color), raw=raw)
-            try:
-                for item in following.items():
-                    if isinstance(item, Notice):
-                        show.write_notice(color, item)
-                    elif item is not None:
-                        writer.write(item)
-            except KeyboardInterrupt:
-                pass  # how it is meant to end
-            finally:
-                following.close()
-                writer.close()
-        notes.write_notes(color, following.scan, following.where, rejects_path=None, with_heading=True)
-        return exit_code((following.scan.is_complete and bool(following.scan.sources)) or None)
-
-    run(work, color)
+    output_format = output.format(show.FORMS, piped="ndjson")
+    following = follow_log(files, inputs=inputs, filters=filters, cluster=cluster, tail=tail)
+    show.write_beginning(output.color, following.tail)
+    with out.opened(None) as stream, until_closed():
+        writer = show.writer(stream, output_format, following.columns, output.output_color, raw=raw)
+        try:
+            for item in following.items():
+                if isinstance(item, Notice):
+                    show.write_notice(output.color, item)
+                elif item is not None:
+                    writer.write(item)
+        except KeyboardInterrupt:
+            pass  # the usual end
+        finally:
+            following.close()
+            writer.close()
+    scan = following.scan
+    notes.write_notes(output.color, scan, following.where, rejects_path=None, with_heading=True)
+    return exit_code((scan.is_complete and bool(scan.sources)) or None)

@@ -3,150 +3,218 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
-from typer.core import TyperCommand
+import typer
 
-from egresslog.cli.exit_codes import Exit, exit_code, run, until_closed
-from egresslog.cli.logs import Place, open_logs, output_color, shown_progress, tell
-from egresslog.cli.looks import check_live, narrowed, probed, settled, watched
-from egresslog.cli.options import (
-    AllNamespaces,
-    Color,
-    Container,
-    Context,
-    Every,
-    Expect,
-    External,
-    FormatOption,
-    From,
-    FromAll,
-    GatewayFiles,
-    GatewayIp,
-    GatewayName,
-    GatewayService,
-    Hosts,
-    KeepGoing,
-    Kubeconfig,
-    MaxLogRequests,
-    Namespace,
-    Output,
-    OutputFile,
-    Probe,
-    RejectsFile,
-    Selector,
-    SidecarFiles,
-    Since,
-    Source,
-    Until,
-    Watch,
-)  # fmt: skip
+from egresslog.cli import live_verify
+from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
+from egresslog.cli.help import Command
+from egresslog.cli.logs import open_files, open_log, progress_bar, split, write_read_summary
+from egresslog.cli.option_groups import Without, expand_options
+from egresslog.cli.options import ClusterOptions, FilterOptions, InputOptions, OutputOptions, input_option
+from egresslog.verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from egresslog.live.probe.session import Trial
+    from egresslog.log import Log
     from egresslog.verification.result import Verification
 
 
-class VerifyCommand(TyperCommand):
-    """``--probe`` takes a URL or none, which options of typer cannot: it is one if it begins as one."""
+class VerifyCommand(Command):
+    """``--probe`` takes a URL or nothing, which typer cannot express: the next argument is its value if it is a URL."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Gives ``--probe`` without URL an empty one."""
-        made: list[str] = []
-        for at, argument in enumerate(args):
-            following = args[at + 1] if at + 1 < len(args) else ""
-            bare = argument == "--probe" and "://" not in following
-            made.append("--probe=" if bare else argument)
-        return super().parse_args(ctx, made)
+        is_bare = [
+            argument == "--probe" and "://" not in following
+            for argument, following in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(
+            ctx, ["--probe=" if bare else argument for argument, bare in zip(args, is_bare, strict=True)]
+        )
 
 
+@dataclass(frozen=True)
+class HopOptions:
+    """Which logs belong to which hop."""
+
+    gateway: Annotated[
+        list[str] | None,
+        input_option(
+            "--gateway", metavar="FILE",
+            help="Log of the egress gateway; give those of all its pods. Can be repeated. "
+            "Default: the gateway's pods in the cluster, unless --sidecar is given.",
+        ),
+    ] = None  # fmt: skip
+    sidecar: Annotated[
+        list[str] | None, input_option("--sidecar", metavar="FILE", help="Log of client sidecars. Can be repeated.")
+    ] = None
+    workloads: Annotated[
+        list[str] | None,
+        input_option(
+            "--from", metavar="NS/WORKLOAD",
+            help="Also read the sidecars of this workload from the cluster. Can be repeated.",
+        ),
+    ] = None  # fmt: skip
+    from_all: Annotated[bool, input_option("--from-all", help="Also read every sidecar in the cluster.")] = False
+
+
+Hosts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="HOST",
+        help="Host names, wildcards such as '*.wikipedia.org', IP addresses, or CIDRs. "
+        "Default: every external host in the logs.",
+        show_default=False,
+    ),
+]
+Expect = Annotated[
+    Verdict,
+    typer.Option(
+        "--expect", metavar="VERDICT", case_sensitive=False, help="Verdict that every host must have. Default: PROVEN.",
+        show_default=False,
+    ),
+]  # fmt: skip
+GatewayService = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gateway-service",
+        metavar="NAME",
+        help="Service of the gateway, as NAME.NAMESPACE, if its log does not show it. Can be repeated.",
+    ),
+]
+GatewayIp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gateway-ip", metavar="IP", help="IP address of a gateway pod, if its log does not show it. Can be repeated."
+    ),
+]
+External = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--external", metavar="CIDR", help="Treat this private address range as external. Can be repeated."
+    ),
+]  # fmt: skip
+Probe = Annotated[
+    str | None,
+    typer.Option(
+        "--probe", metavar="[URL]",
+        help="Send one request from the workload given with --from, using curl or wget in its container, and show its "
+        "log lines. Default URL: http://HOST/.",
+    ),
+]  # fmt: skip
+Watch = Annotated[bool, typer.Option("--watch", help="Verify repeatedly, and print what changes.")]
+Every = Annotated[
+    str,
+    typer.Option(
+        "--every", metavar="DURATION", help="Interval between --watch checks. Default: 10s.", show_default=False
+    ),
+]
+
+
+@exits
+@expand_options
 def verify(
+    *,
     hosts: Hosts = None,
-    gateway: GatewayFiles = None,
-    sidecar: SidecarFiles = None,
+    expect: Expect = Verdict.PROVEN,
     gateway_service: GatewayService = None,
     gateway_ip: GatewayIp = None,
     external: External = None,
-    expect: Expect = "PROVEN",
-    format: FormatOption = None,  # noqa: A002
-    output: Output = None,
-    output_file: OutputFile = None,
-    rejects: RejectsFile = None,
-    keep_going: KeepGoing = False,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    namespace: Namespace = None,
-    all_namespaces: AllNamespaces = False,
-    selector: Selector = None,
-    gateway_name: GatewayName = None,
-    container: Container = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-    max_log_requests: MaxLogRequests = None,
-    workloads: From = None,
-    from_all: FromAll = False,
     probe: Probe = None,
     watch: Watch = False,
     every: Every = "10s",
-    color: Color = "auto",
-) -> None:
-    """Prove that traffic to hosts leaves through the egress gateway, and nowhere else.
+    hops: HopOptions,
+    inputs: InputOptions,
+    filters: Annotated[FilterOptions, Without("host", "status", "flags", "upstream")],
+    cluster: ClusterOptions,
+    output: OutputOptions,
+) -> Exit:
+    """Verify that traffic leaves only through the egress gateway.
 
-    Compares the gateway's lines with the sidecars', from files (--gateway, --sidecar) or from the cluster (without;
-    --from names the sidecars to read). Each host gets a verdict with findings and the lines behind it:
-    PROVEN, BYPASSED, MISROUTED, FAILED, BLOCKED, SENT_UNCONFIRMED or NO_EVIDENCE.
+    Compares the gateway's log with the logs of the client sidecars, from files (--gateway, --sidecar) or from the
+    cluster (the gateway by default, sidecars with --from or --from-all). Each host gets a verdict, with findings and
+    the log lines that support them: PROVEN, BYPASSED, MISROUTED, FAILED, BLOCKED, SENT_UNCONFIRMED, or NO_EVIDENCE.
 
-    Output (-o): table, json, ndjson, yaml, markdown. In a pipe the default is json.
-    Exit code: 0 every host has the expected verdict, 1 not so, 2 usage, 3 could not tell.
+    Output formats (-o): table, json, ndjson, yaml, markdown. Default in a pipe: json, or ndjson with --watch.
     """
+    from egresslog.show import output as out
+    from egresslog.show import verification as show
+    from egresslog.verification.api import verify as verify_logs
 
-    def work() -> Exit:
-        from egresslog.errors import UsageError
-        from egresslog.filters import Filter
-        from egresslog.show import output as out
-        from egresslog.show import verification as show
-        from egresslog.verification.api import verify as judge
-        from egresslog.verification.verdict import Verdict
+    output_format = output.format(show.FORMS, piped="ndjson" if watch else "json")
+    if watch:
+        live_verify.check_watch(output, output_format, has_files=bool(hops.gateway or hops.sidecar), probe=probe)
+    if probe is not None:
+        live_verify.check_probe(hosts or (), hops.workloads or (), probe)
 
-        form = out.choose(output, output_file, piped="ndjson" if watch else "json", known=show.FORMS)
-        if expect.upper() not in Verdict.__members__:
-            raise UsageError(f"no verdict {expect!r}; there are {', '.join(Verdict)}")
-        check_live(hosts, gateway, sidecar, workloads, probe, watch=watch, form=form, output_file=output_file)
-        place = Place(
-            namespace, all_namespaces, selector, gateway_name, container, context, kubeconfig, max_log_requests
-        )
-        asked: dict[str, Any] = {"source": source or (), "since": since, "until": until}
-        stream_color = output_color(output_file, color)
-
-        def look() -> Verification:
-            logs = open_logs(
-                gateway, sidecar, workloads, from_all, format, place=place, color=color, output_file=output_file,
-                rejects=rejects,
+    def check(clients: FilterOptions) -> Verification:
+        logs = _open_logs(hops, inputs, cluster, output)
+        with progress_bar(list(logs.values()), output.color) as progress:
+            return verify_logs(
+                hosts or (), gateway=logs.get("gateway"), sidecars=logs.get("sidecar"),
+                gateway_service=gateway_service or (), gateway_ip=gateway_ip or (), external=external or (),
+                source=clients.source or (), since=clients.since, until=clients.until, progress=progress,
             )  # fmt: skip
-            with shown_progress(list(logs.values()), color) as progress:
-                return judge(
-                    hosts or (), gateway=logs.get("gateway"), sidecars=logs.get("sidecar"),
-                    gateway_service=gateway_service or (), gateway_ip=gateway_ip or (), external=external or (),
-                    progress=progress, **asked,
-                )  # fmt: skip
 
-        def answer(found: Verification) -> Exit:
-            given = {hop: found.scans[hop] for hop in found.logs}
-            reliable = tell(given, Filter(), color, rejects=rejects, keep_going=keep_going)
-            return exit_code(found.answer(Verdict[expect.upper()], reliable=reliable))
+    def conclude(verification: Verification) -> Exit:
+        scans = {hop: verification.scans[hop] for hop in verification.logs}
+        reliable = write_read_summary(scans, FilterOptions().parse(), inputs=inputs, output=output)
+        return exit_code(verification.answer(expect, reliable=reliable))
 
-        if watch:
-            return watched(look, answer, every=every, form=form, color=stream_color)
-        trials: Sequence[Trial] = ()
-        if probe is None:
-            found = look()
-        else:
-            probes = probed(hosts or (), workloads or (), probe, place=place)
-            asked |= narrowed(probes)
-            found, trials = settled(probes, look, color)
-        with until_closed(), out.opened(output_file) as stream:
-            show.write(stream, form, found, stream_color, trials)
-        return answer(found)
+    if watch:
+        return live_verify.watch(lambda: check(filters), conclude, every, output_format, output.output_color)
+    trials: Sequence[Trial] = ()
+    if probe is None:
+        verification = check(filters)
+    else:
+        probes = live_verify.send_probes(hosts or (), (hops.workloads or [])[0], probe, cluster)
+        clients = replace(filters, **live_verify.probe_filters(probes))
+        verification, trials = live_verify.await_lines(probes, lambda: check(clients), output.color)
+    with until_closed(), out.opened(output.output_file) as stream:
+        show.write(stream, output_format, verification, output.output_color, trials)
+    return conclude(verification)
 
-    run(work, color)
+
+def _open_logs(
+    hops: HopOptions, inputs: InputOptions, cluster: ClusterOptions, output: OutputOptions
+) -> dict[str, Log]:
+    """The logs by hop, of files or of the cluster.
+
+    Raises:
+        UsageError, ClusterError: as ``open_log``.
+    """
+    from egresslog.errors import UsageError
+    from egresslog.sources.cluster.pods import Target
+
+    gateway, sidecar, workloads = hops.gateway or [], hops.sidecar or [], hops.workloads or []
+    if "-" in gateway and "-" in sidecar:
+        raise UsageError("standard input (-) can be read only once: give a file for --gateway or --sidecar")
+    if bool(sidecar) + bool(workloads) + hops.from_all > 1:
+        raise UsageError("--sidecar, --from, and --from-all cannot be used together")
+    targets, sidecar_files = split(sidecar)
+    if targets:
+        raise UsageError(f"--sidecar takes files: read {targets[0]} with --from NAMESPACE/NAME")
+    for workload in workloads:
+        Target.workload(workload)  # before anything is read
+    from_cluster = bool(workloads or hops.from_all)
+    common: dict[str, Any] = {"inputs": inputs, "filters": FilterOptions(), "output": output}
+    logs: dict[str, Log] = {}
+    if from_cluster and split(gateway)[1]:  # options of the cluster are those of the sidecars
+        logs["gateway"] = open_files(gateway, **common)
+    elif gateway or from_cluster or cluster.first_given() or not sidecar:
+        logs["gateway"] = open_log(gateway, cluster=cluster, **common)
+    if sidecar:
+        logs["sidecar"] = open_files(sidecar_files, **common)
+    elif from_cluster:
+        from egresslog.live.cluster_logs import read_sidecars
+        from egresslog.show.terminal import counted
+
+        with counted("sidecar logs", output.color) as progress:
+            logs["sidecar"] = read_sidecars(
+                *workloads, but=logs["gateway"], format=inputs.format, keep_going=True, progress=progress,
+                **cluster.connection(),
+            )  # fmt: skip
+    return logs
