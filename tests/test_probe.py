@@ -15,8 +15,8 @@ import pytest
 
 import egresslog
 from egresslog.errors import ClusterError, UsageError
-from egresslog.live.probe.locate import Sighting, find
-from egresslog.live.probe.request import Probe, application, probe, url_of
+from egresslog.live.probe.locate import ProbeLines, locate
+from egresslog.live.probe.request import Probe, application, send_request, url_of
 from egresslog.live.probe.tools import commands
 from egresslog.sources.cluster.client import Cluster as Api
 from egresslog.sources.cluster.exec import LIMIT, Executed, execute, one_line
@@ -412,7 +412,7 @@ def test_real_curl_makes_one_request(cluster: Cluster, api: Api, site: Web, prot
     """Any status is an answer; no redirect is followed; the address is the one that the server saw."""
     cluster.commands.append(really)
     before = time.time_ns()
-    made = probe(api, sleep(cluster), f"{site.url}/{code}")
+    made = send_request(api, sleep(cluster), f"{site.url}/{code}")
     ((address, request, agent),) = site.seen
     assert request == f"GET /{code} HTTP/1.1"
     assert (made.client_address, made.server_address) == (address, f"127.0.0.1:{site.port}")
@@ -428,7 +428,7 @@ def test_real_curl_fails_in_words(cluster: Cluster, api: Api, server: Server, si
     cluster.commands.append(really)
 
     def error(url: str, timeout: float = 10) -> tuple[str, bool]:
-        made = probe(api, sleep(cluster), url, timeout=timeout)
+        made = send_request(api, sleep(cluster), url, timeout=timeout)
         assert made.code is None
         return made.error, made.client_address is not None
 
@@ -455,7 +455,7 @@ def test_real_curl_fails_in_words(cluster: Cluster, api: Api, server: Server, si
 def test_real_wget_makes_one_request(cluster: Cluster, api: Api, site: Web, code: int) -> None:
     """Where there is no curl. wget tells no addresses."""
     cluster.commands.append(lacking("curl"))
-    made = probe(api, sleep(cluster), f"{site.url}/{code}")
+    made = send_request(api, sleep(cluster), f"{site.url}/{code}")
     ((_, request, agent),) = site.seen
     assert request.startswith(f"GET /{code} ")
     assert (made.tool, made.code, made.error, made.marker) == ("wget", code, "", agent)
@@ -467,7 +467,7 @@ def test_real_wget_fails_in_words(cluster: Cluster, api: Api, server: Server, si
     cluster.commands.append(lacking("curl"))
 
     def error(url: str, timeout: float = 10) -> str:
-        made = probe(api, sleep(cluster), url, timeout=timeout)
+        made = send_request(api, sleep(cluster), url, timeout=timeout)
         assert made.code is None
         return made.error
 
@@ -531,7 +531,7 @@ def test_busybox(cluster: Cluster, api: Api, stderr: str, exit_code: int, code: 
         return ExecResult(b"", stderr.encode(), exit_code)
 
     cluster.commands.append(busybox)
-    made = probe(api, sleep(cluster), "http://edition.cnn.com/politics")
+    made = send_request(api, sleep(cluster), "http://edition.cnn.com/politics")
     assert (made.tool, made.code, made.error) == ("wget", code, error)
     assert [command[-2:] for command in asked] == [["--", "http://edition.cnn.com/politics"]] * len(asked)
     assert all(made.marker in command for command in asked)
@@ -540,7 +540,7 @@ def test_busybox(cluster: Cluster, api: Api, stderr: str, exit_code: int, code: 
 def test_neither_curl_nor_wget(cluster: Cluster, api: Api, server: Server) -> None:
     """It says so, and how to go on; each is looked for once."""
     with pytest.raises(ClusterError) as refused:
-        probe(api, sleep(cluster), "https://edition.cnn.com/?a=1&b=2")
+        send_request(api, sleep(cluster), "https://edition.cnn.com/?a=1&b=2")
     assert refused.value.origin == "default/sleep-1/sleep"
     assert "the image has neither curl nor wget" in refused.value.reason
     assert "--from default/curl after kubectl apply -n default -f samples/curl/curl.yaml" in refused.value.reason
@@ -553,7 +553,7 @@ def test_neither_curl_nor_wget(cluster: Cluster, api: Api, server: Server) -> No
 def test_a_command_that_cannot_be_run(cluster: Cluster, api: Api) -> None:
     cluster.commands.append(lambda _: ExecResult(error="cannot join the namespace of a container that is gone"))
     with pytest.raises(ClusterError, match=r"curl could not be run: .*namespace of a container that is gone"):
-        probe(api, sleep(cluster), "http://edition.cnn.com/")
+        send_request(api, sleep(cluster), "http://edition.cnn.com/")
 
 
 def test_without_the_right_the_role_is_shown(cluster: Cluster, server: Server) -> None:
@@ -561,7 +561,7 @@ def test_without_the_right_the_role_is_shown(cluster: Cluster, server: Server) -
     server.cluster.forbid("nobody", "create", "pods/exec")
     cluster.commands.append(really)
     with pytest.raises(ClusterError) as refused:
-        probe(Api.connect(kubeconfig=str(server.kubeconfig("nobody"))), SLEEP, "http://edition.cnn.com/")
+        send_request(Api.connect(kubeconfig=str(server.kubeconfig("nobody"))), SLEEP, "http://edition.cnn.com/")
     assert refused.value.status == 403
     first, rest = refused.value.reason.split("\n", 1)
     assert first.startswith('pods "sleep-1" is forbidden: User "nobody" cannot create resource "pods/exec"')
@@ -576,7 +576,7 @@ def test_a_connection_lost_on_the_way(
     monkeypatch.setattr("egresslog.live.probe.request._START", 0.2)
     cluster.commands.append(lambda _: ExecResult(b"never comes"))
     server.faults.append(Fault("silence", "exec", after_bytes=0))
-    made = probe(api, sleep(cluster), "http://edition.cnn.com/", timeout=0.3)
+    made = send_request(api, sleep(cluster), "http://edition.cnn.com/", timeout=0.3)
     assert (made.tool, made.code, made.client_address) == ("curl", None, None)
     assert made.error == "curl did not tell what became of it: no end after 0.5 s"
     assert len(server.requests) == 1
@@ -618,14 +618,14 @@ def test_what_curl_may_print(
         return ExecResult(stdout.replace(b"%b", marker), b"E", exit_code)
 
     cluster.commands.append(curl)
-    made = probe(api, sleep(cluster), "http://edition.cnn.com/")
+    made = send_request(api, sleep(cluster), "http://edition.cnn.com/")
     error = "curl did not tell what became of it: E" if told[3] == "X" else told[3]
     assert (made.client_address, made.server_address, made.code, made.error) == (*told[:3], error)
 
 
 def test_a_flood_instead_of_an_answer(cluster: Cluster, api: Api) -> None:
     cluster.commands.append(lambda _: ExecResult(b"\x1b[31m|" * (2 * LIMIT), b"\x1b[2J" * LIMIT, 0))
-    made = probe(api, sleep(cluster), "http://edition.cnn.com/")
+    made = send_request(api, sleep(cluster), "http://edition.cnn.com/")
     assert (made.code, made.client_address) == (None, None)
     assert made.error == (
         "curl did not tell what became of it: the output is longer than 1048576 bytes; the rest was dropped"
@@ -832,7 +832,7 @@ class Evidence:
     def gateway(self, *lines: str) -> None:
         self._logs["istio-system/gw-1/istio-proxy"].extend(lines)
 
-    def find(self, probe: Probe, hosts: tuple[str, ...] = ("edition.cnn.com",), form: Any = None) -> Sighting:
+    def find(self, probe: Probe, hosts: tuple[str, ...] = ("edition.cnn.com",), form: Any = None) -> ProbeLines:
         for origin, lines in self._logs.items():
             path = self._directory / origin
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -842,7 +842,7 @@ class Evidence:
             patch.chdir(self._directory)  # so that paths look like the cluster's origins
             logs = {"gateway": egresslog.read(gateway, form), "sidecars": egresslog.read(sidecars, form)}
             found = egresslog.verify(hosts, **(logs if sidecars else {"gateway": logs["gateway"]}))
-            return find(probe, found.to_arrow(), form)
+            return locate(probe, found.to_arrow(), form)
 
 
 @pytest.fixture
@@ -850,7 +850,7 @@ def evidence(tmp_path: Path) -> Evidence:
     return Evidence(tmp_path)
 
 
-def numbers(found: Sighting) -> list[tuple[str, int]]:
+def numbers(found: ProbeLines) -> list[tuple[str, int]]:
     """Whose lines they are."""
     rows = found.rows.select(["sidecar_origin", "sidecar_line_number", "gateway_line_number"]).to_pylist()
     return [
@@ -870,7 +870,7 @@ def test_a_tls_connection_is_known_by_its_address(evidence: Evidence) -> None:
     evidence.sidecar(sidecar_line(remote=f"{POD_IP}:45848", near=50009), of="default/sleep-11")  # another log
     evidence.gateway(gateway_line())
     found = evidence.find(request())
-    assert (found.how, found.note, numbers(found)) == ("address", "", [("sleep-1", 2)])
+    assert (found.found_by, found.note, numbers(found)) == ("address", "", [("sleep-1", 2)])
     assert found.rows["verdict"].to_pylist() == ["PROVEN"]
     assert found.rows["gateway_line_number"].to_pylist() == [1]
 
@@ -879,8 +879,8 @@ def test_a_port_that_came_back(evidence: Evidence) -> None:
     """Seven minutes before, or now to another host."""
     evidence.sidecar(sidecar_line(10.3, client=45848, host="other.example.com"), sidecar_line(430))
     found = evidence.find(request(), ("edition.cnn.com", "other.example.com"))
-    assert (found.how, len(found.rows)) == (None, 0)
-    assert found.note.startswith("the lines of default/sleep-1 from then are of other requests; a line is written")
+    assert (found.found_by, len(found.rows)) == (None, 0)
+    assert found.note.startswith("the lines of default/sleep-1 at that time belong to other requests; a line is written")
 
 
 def test_an_http_request_is_known_by_its_address(evidence: Evidence) -> None:
@@ -890,10 +890,10 @@ def test_an_http_request_is_known_by_its_address(evidence: Evidence) -> None:
     )  # fmt: skip
     evidence.gateway(gateway_line(agent=MARK))
     found = evidence.find(request())
-    assert (found.how, numbers(found)) == ("address", [("sleep-1", 2)])
+    assert (found.found_by, numbers(found)) == ("address", [("sleep-1", 2)])
     # The same port, and another user agent: what had the port before.
     other = evidence.find(request(client=f"{POD_IP}:45847"))
-    assert other.how == "marker"
+    assert other.found_by == "marker"
 
 
 def test_ipv6_is_one_address_in_any_spelling(evidence: Evidence) -> None:
@@ -911,22 +911,22 @@ def test_another_clients_marker_is_not_ours(evidence: Evidence) -> None:
     evidence.gateway(gateway_line(pod="10.244.1.17", agent=MARK, near=4))
     for asked in (request(), request(client=None)):
         found = evidence.find(asked)
-        assert (found.how, len(found.rows)) == (None, 0)
-        assert found.note.startswith("no line of default/sleep-1 from then; ")
+        assert (found.found_by, len(found.rows)) == (None, 0)
+        assert found.note.startswith("no line of default/sleep-1 at that time; ")
 
 
 def test_wget_is_known_by_its_marker(evidence: Evidence) -> None:
     evidence.sidecar(sidecar_line(agent="Wget"), sidecar_line(agent=MARK, near=50002), sidecar_line(near=50003))
     evidence.sidecar(sidecar_line(pod="10.244.1.16", agent=MARK), of="evil/evil-1")
     found = evidence.find(request(client=None))
-    assert (found.how, found.note, numbers(found)) == ("marker", "", [("sleep-1", 2)])
+    assert (found.found_by, found.note, numbers(found)) == ("marker", "", [("sleep-1", 2)])
 
 
 def test_a_clock_minutes_ahead(evidence: Evidence) -> None:
     """The marker is still known; a port or a time are not trusted that far."""
     evidence.sidecar(sidecar_line(310, agent=MARK), sidecar_line(310, near=50002))
-    assert evidence.find(request()).how == "marker"
-    assert evidence.find(request(marker="egresslog-probe/ffffffffffffffff")).how is None
+    assert evidence.find(request()).found_by == "marker"
+    assert evidence.find(request(marker="egresslog-probe/ffffffffffffffff")).found_by is None
 
 
 def test_wget_and_tls_leave_the_time(evidence: Evidence) -> None:
@@ -936,28 +936,28 @@ def test_wget_and_tls_leave_the_time(evidence: Evidence) -> None:
         sidecar_line(agent="app/1", near=50004), sidecar_line(18, near=50005), sidecar_line(3, near=50006),
     )  # fmt: skip
     found = evidence.find(request(client=None))
-    assert (found.how, numbers(found)) == ("time", [("sleep-1", 1), ("sleep-1", 2)])
-    assert found.note == "known by pod, host and time only: it may be another request of default/sleep-1"
+    assert (found.found_by, numbers(found)) == ("time", [("sleep-1", 1), ("sleep-1", 2)])
+    assert found.note == "it may be another request of default/sleep-1"
 
 
 def test_a_known_address_that_is_not_there_leaves_nothing_to_guess(evidence: Evidence) -> None:
     evidence.sidecar(sidecar_line(client=2))
-    assert evidence.find(request()).how is None
-    assert evidence.find(request(client=None)).how == "time"
+    assert evidence.find(request()).found_by is None
+    assert evidence.find(request(client=None)).found_by == "time"
 
 
 def test_only_the_gateways_line(evidence: Evidence) -> None:
     """The sidecar's log is not there, or its line not yet: the marker counts from the pod's own IP."""
     evidence.gateway(gateway_line(agent=MARK), gateway_line(pod="10.244.1.16", agent=MARK, near=7))
     found = evidence.find(request())
-    assert (found.how, numbers(found)) == ("marker", [("gateway", 1)])
+    assert (found.found_by, numbers(found)) == ("marker", [("gateway", 1)])
 
 
 def test_a_forged_user_agent_is_no_marker(evidence: Evidence) -> None:
     """An application that writes fields into its user agent makes the line ambiguous."""
     forged = f'x" "{MARK}" "a" "edition.cnn.com'
     evidence.sidecar(sidecar_line(agent=forged, client=3), sidecar_line(agent=f"{MARK} ", client=4, near=50002))
-    assert evidence.find(request(client=None)).how is None
+    assert evidence.find(request(client=None)).found_by is None
 
 
 def test_json_logs_and_own_formats(evidence: Evidence) -> None:
@@ -966,7 +966,7 @@ def test_json_logs_and_own_formats(evidence: Evidence) -> None:
     text = '[2026-11-01T12:00:10.300Z] GET edition.cnn.com "10.244.2.20:8443" outbound|80|cnn|' + GATEWAY_SERVICE
     evidence.sidecar(text, text.replace("12:00:10", "12:01:10"))
     found = evidence.find(request(), form=short)
-    assert (found.how, numbers(found)) == ("time", [("sleep-1", 1)])
+    assert (found.found_by, numbers(found)) == ("time", [("sleep-1", 1)])
 
 
 def test_json(evidence: Evidence) -> None:
@@ -983,13 +983,13 @@ def test_json(evidence: Evidence) -> None:
     other = value | {"downstream_remote_address": f"{POD_IP}:45847", "user_agent": "app"}
     evidence.sidecar(json.dumps(other), json.dumps(value))
     assert numbers(evidence.find(request())) == [("sleep-1", 2)]
-    assert evidence.find(request(client=None)).how == "marker"
+    assert evidence.find(request(client=None)).found_by == "marker"
 
 
 def test_no_evidence_at_all(evidence: Evidence) -> None:
     evidence.sidecar()
     found = evidence.find(request())
-    assert (found.how, len(found.rows)) == (None, 0)
+    assert (found.found_by, len(found.rows)) == (None, 0)
     assert found.note == (
-        "no line of default/sleep-1 from then; a line is written when its request or connection has ended"
+        "no line of default/sleep-1 at that time; a line is written when its request or connection has ended"
     )

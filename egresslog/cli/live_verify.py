@@ -10,7 +10,7 @@ from egresslog.cli.options import ClusterOptions, Color, OutputOptions
 
 if TYPE_CHECKING:
     from egresslog.live.probe.request import Probe
-    from egresslog.live.probe.session import Look, Trial
+    from egresslog.live.probe.session import Check, ProbeResult
     from egresslog.verification.result import Verification
 
 
@@ -48,36 +48,36 @@ def send_probes(hosts: Sequence[str], workload: str, url: str, cluster: ClusterO
     """Sends one request to each host from a pod of the workload; ``url`` is empty for the default.
 
     Raises:
-        UsageError, ClusterError: see ``attempt``.
+        UsageError, ClusterError: see ``session.send_probes``.
     """
-    from egresslog.live.probe.session import attempt
+    from egresslog.live.probe.session import send_probes as send
 
-    return attempt(hosts, workload, url or None, context=cluster.context, kubeconfig=cluster.kubeconfig)
+    return send(hosts, workload, url or None, context=cluster.context, kubeconfig=cluster.kubeconfig)
 
 
 def probe_filters(probes: Sequence[Probe]) -> dict[str, Any]:
     """Values of ``FilterOptions`` that select what the pods of the probes sent since then."""
-    from egresslog.live.probe.session import question
+    from egresslog.live.probe.session import probe_scope
 
-    requests = question(probes)
-    return {"source": list(requests.source), "since": requests.since}
+    scope = probe_scope(probes)
+    return {"source": list(scope.source), "since": scope.since}
 
 
-def await_lines(probes: Sequence[Probe], check: Look, color: Color) -> tuple[Verification, Sequence[Trial]]:
+def await_lines(probes: Sequence[Probe], check: Check, color: Color) -> tuple[Verification, Sequence[ProbeResult]]:
     """Checks until the logs show what became of the probes, or have had the time to.
 
     Raises:
-        ClusterError: see ``settle``.
+        ClusterError: see ``session.await_lines``.
     """
-    from egresslog.live.probe.session import settle
+    from egresslog.live.probe.session import await_lines as wait_for_lines
     from egresslog.show.terminal import waiting
 
     with waiting("waiting for the log lines of the request", color):
-        return settle(probes, check)
+        return wait_for_lines(probes, check)
 
 
 def watch(
-    check: Look,
+    check: Check,
     conclude: Callable[[Verification], Exit],
     every: str,
     output_format: str,

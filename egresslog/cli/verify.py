@@ -17,7 +17,7 @@ from egresslog.cli.options import ClusterOptions, FilterOptions, InputOptions, O
 from egresslog.verification.verdict import Verdict
 
 if TYPE_CHECKING:
-    from egresslog.live.probe.session import Trial
+    from egresslog.live.probe.session import ProbeResult
     from egresslog.log import Log
     from egresslog.verification.result import Verification
 
@@ -166,15 +166,15 @@ def verify(
 
     if watch:
         return live_verify.watch(lambda: check(filters), conclude, every, output_format, output.output_color)
-    trials: Sequence[Trial] = ()
+    results: Sequence[ProbeResult] = ()
     if probe is None:
         verification = check(filters)
     else:
         probes = live_verify.send_probes(hosts or (), (hops.workloads or [])[0], probe, cluster)
         clients = replace(filters, **live_verify.probe_filters(probes))
-        verification, trials = live_verify.await_lines(probes, lambda: check(clients), output.color)
+        verification, results = live_verify.await_lines(probes, lambda: check(clients), output.color)
     with until_closed(), out.opened(output.output_file) as stream:
-        show.write(stream, output_format, verification, output.output_color, trials)
+        show.write(stream, output_format, verification, output.output_color, results)
     return conclude(verification)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from egresslog.live.probe.session import Look
+from egresslog.live.probe.session import Check
 from egresslog.verification.result import Verification
 from egresslog.verification.verdict import Verdict
 
@@ -30,7 +30,7 @@ class Change:
 
 
 def watch(
-    look: Look, every: float, *, wait: Callable[[float], None] = time.sleep
+    look: Check, every: float, *, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[Verification, list[Change] | None]]:
     """Verdicts at once and every so many seconds, with what changed since; None the first time.
 

@@ -10,13 +10,13 @@ annotations of pods (proxy.istio.io/config) do not reach this log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from egresslog.mesh import configmap, telemetry
 from egresslog.mesh.advice import switch_on
 from egresslog.mesh.configmap import MeshConfig, Sink, Template
-from egresslog.mesh.telemetry import Level, Proxy, Scope, State
+from egresslog.mesh.telemetry import Layer, Proxy, Scope, State
 
 _LET_READ = "Let egresslog read {}, or see in the log itself whether there are lines."
 
@@ -43,6 +43,7 @@ class AccessLog:
     advice: str = ""
     filtered: str | None = None
     omit_empty: bool = False
+    by_file: bool = field(default=False, compare=False, repr=False)  # accessLogFile decides
 
 
 class _Active(NamedTuple):
@@ -52,7 +53,7 @@ class _Active(NamedTuple):
     state: State
 
 
-class _Question(NamedTuple):
+class _Context(NamedTuple):
     config: MeshConfig
     scope: Scope
     proxy: Proxy
@@ -91,88 +92,88 @@ def access_log(
 
     Never raises, whatever the resources hold.
     """
-    read = configmap.read(mesh) if mesh is not None else "was not read"
+    read = configmap.parse_mesh_config(mesh) if mesh is not None else "was not read"
     config = MeshConfig() if isinstance(read, str) else read
     proxy = Proxy(namespace, labels, config.root_namespace or root_namespace)
     scope = telemetry.scope(telemetries or (), proxy)
-    question = _Question(config, scope, proxy, f"ConfigMap {root_namespace}/{config_map}")
+    context = _Context(config, scope, proxy, f"ConfigMap {root_namespace}/{config_map}")
     if isinstance(read, str):
-        return _without_configmap(question, read)
+        return _without_configmap(context, read)
     if telemetries is None:
-        alone = _decide(question, old=False)
+        alone = _decide(context, old=False)
         why = f"{alone.why}; but the Telemetry resources, which have the last word, were not read"
         return replace(alone, written=None, why=why, advice=_LET_READ.format("the Telemetry resources (verb list)"))
     if scope.partial:
         why = f"{scope.partial[0]} is for some services of the waypoint only"
-        return question.off(why, written=None)
-    return _settle(question, _decide(question, old=False), _decide(question, old=True))
+        return context.off(why, written=None)
+    return _reconcile(context, _decide(context, old=False), _decide(context, old=True))
 
 
-def _without_configmap(question: _Question, reason: str) -> AccessLog:
-    """Only a Telemetry that disables every provider, the built-in one among them, settles it then."""
-    readings = [_states(question, old=old) for old in (False, True)]
+def _without_configmap(context: _Context, reason: str) -> AccessLog:
+    """Only a Telemetry that disables every provider, the built-in one among them, decides it then."""
+    readings = [_states(context, old=old) for old in (False, True)]
     states = readings[0]
     if all(configmap.BUILT_IN in found and all(state.disabled for state in found.values()) for found in readings):
-        return _disabled(question, [*states.values()][-1], list(states))
+        return _disabled(context, [*states.values()][-1], list(states))
     words = "; ".join(f"{state.resource} names provider {name}" for name, state in states.items())
     return AccessLog(
         None,
-        why=f"{question.configmap} {reason}" + (f", so what providers log is not known: {words}" if words else ""),
-        advice=_LET_READ.format(f"{question.configmap} (verb get), in valid YAML"),
+        why=f"{context.configmap} {reason}" + (f", so what providers log is not known: {words}" if words else ""),
+        advice=_LET_READ.format(f"{context.configmap} (verb get), in valid YAML"),
     )
 
 
-def _settle(question: _Question, new: AccessLog, old: AccessLog) -> AccessLog:
+def _reconcile(context: _Context, new: AccessLog, old: AccessLog) -> AccessLog:
     """One answer of what releases from about 1.20 do, and what those before did."""
     if new.written == old.written:
         if old.filtered and not new.filtered:  # the careful reading, in the format of today
             return replace(old, format=new.format, encoding=new.encoding, omit_empty=new.omit_empty)
         return new
     on, off = (new, old) if new.written else (old, new)
-    if question.file in new.why:
-        why = f"{old.why}; from about Istio 1.20 on, the mesh's own file holds then ({question.file}), before, none"
+    if new.by_file:
+        why = f"{old.why}; from about Istio 1.20 on, the mesh's own file holds then ({context.file}), before, none"
     else:
         why = f"releases of Istio differ: {new.why}; before about 1.20, {old.why}"
     return AccessLog(None, on.format, on.encoding, why, off.advice, on.filtered, on.omit_empty)
 
 
-def _levels(question: _Question, *, old: bool) -> Sequence[Level]:
-    return telemetry.older(question.scope.levels) if old else question.scope.levels
+def _levels(context: _Context, *, old: bool) -> Sequence[Layer]:
+    return telemetry.older(context.scope.layers) if old else context.scope.layers
 
 
-def _states(question: _Question, *, old: bool) -> dict[str, State]:
-    levels = _levels(question, old=old)
-    return telemetry.merge(levels, question.config.defaults, question.proxy.mode, old=old)
+def _states(context: _Context, *, old: bool) -> dict[str, State]:
+    layers = _levels(context, old=old)
+    return telemetry.merge(layers, context.config.defaults, context.proxy.mode, old=old)
 
 
-def _decide(question: _Question, *, old: bool) -> AccessLog:
-    config, levels, states = question.config, _levels(question, old=old), _states(question, old=old)
+def _decide(context: _Context, *, old: bool) -> AccessLog:
+    config, layers, states = context.config, _levels(context, old=old), _states(context, old=old)
     found = {name: (config.provider(name), state) for name, state in states.items()}
     active = [_Active(sink, state) for sink, state in found.values() if sink and (sink.path or sink.receiver)]
     if active:
-        return _by_providers(question, active)
-    if not config.defaults and not any(level.rules for level in levels):
-        return _by_file(question)
-    empty = _nothing(question, levels, states)
+        return _by_providers(context, active)
+    if not config.defaults and not any(layer.rules for layer in layers):
+        return _by_file(context)
+    empty = _nothing(context, layers, states)
     if old:
-        return question.off(empty)
-    decided = _by_file(question)
+        return context.off(empty)
+    decided = _by_file(context)
     return replace(decided, why=f"{empty}, so {decided.why}")
 
 
-def _by_providers(question: _Question, active: Sequence[_Active]) -> AccessLog:
+def _by_providers(context: _Context, active: Sequence[_Active]) -> AccessLog:
     on = [entry for entry in active if not entry.state.disabled]
     if not on:
-        return _disabled(question, active[-1].state, [entry.sink.name for entry in active])
+        return _disabled(context, active[-1].state, [entry.sink.name for entry in active])
     shown = [entry for entry in on if entry.sink.readable]
     if not shown:
         names = [entry.sink.name for entry in on]
         where = " and ".join(dict.fromkeys(_destination(entry.sink) for entry in on))
-        return question.off(f"{_source(question, on[-1].state)}: {_providers(names)} only to {where}", keep=names)
+        return context.off(f"{_source(context, on[-1].state)}: {_providers(names)} only to {where}", keep=names)
     # An unfiltered log has every line; among such, one in Istio's own format is read best.
     best = min(shown, key=lambda entry: (entry.state.filter is not None, entry.sink.format is not None))
     names = [entry.sink.name for entry in shown]
-    why = f"{_source(question, best.state)}: provider {best.sink.name} to {best.sink.path}"
+    why = f"{_source(context, best.state)}: provider {best.sink.name} to {best.sink.path}"
     advice = [best.sink.note + "."] if best.sink.note else []
     if best.state.filter is not None:
         why += f", only what meets {_short(best.state.filter)}"
@@ -184,38 +185,38 @@ def _by_providers(question: _Question, active: Sequence[_Active]) -> AccessLog:
     )  # fmt: skip
 
 
-def _by_file(question: _Question) -> AccessLog:
-    sink = question.config.file
+def _by_file(context: _Context) -> AccessLog:
+    sink = context.config.file
     if sink.readable:
         note = sink.note + "." if sink.note else ""
-        return AccessLog(True, sink.format, sink.encoding, question.file, note)
+        return AccessLog(True, sink.format, sink.encoding, context.file, note, by_file=True)
     # Empty is Istio's own default: in the Helm chart since 1.1, in istiod since 1.7 (demo profile: /dev/stdout).
-    why = question.file
-    if question.config.log_service:
+    why = context.file
+    if context.config.log_service:
         why += ", and enableEnvoyAccessLogService sends the log to a gRPC service"
-    elif not sink.path and not any(level.rules for level in question.scope.levels):
+    elif not sink.path and not any(layer.rules for layer in context.scope.layers):
         why += ", and no Telemetry switches the access log on"
-    return question.off(why)
+    return replace(context.off(why), by_file=True)
 
 
-def _disabled(question: _Question, state: State, names: Sequence[str]) -> AccessLog:
-    return question.off(f"{_source(question, state)}: accessLogging disabled ({_providers(names)})")
+def _disabled(context: _Context, state: State, names: Sequence[str]) -> AccessLog:
+    return context.off(f"{_source(context, state)}: accessLogging disabled ({_providers(names)})")
 
 
-def _nothing(question: _Question, levels: Sequence[Level], states: Mapping[str, State]) -> str:
+def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, State]) -> str:
     """Why what is configured comes to no access log."""
-    config, mode = question.config, question.proxy.mode
-    rules = [rule for level in levels for rule in level.rules]
+    config, mode = context.config, context.proxy.mode
+    rules = [rule for layer in layers for rule in layer.rules]
     for name, state in states.items():
         lacks = "writes no access log" if config.provider(name) else "is not among the mesh's extensionProviders"
-        return f"{_source(question, state)}: provider {name} {lacks}"
+        return f"{_source(context, state)}: provider {name} {lacks}"
     if not any(rule.applies(mode) for rule in rules):
         return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, what leaves is {mode}"
     return f"{rules[-1].resource}: accessLogging names no provider, and the mesh has no default one"
 
 
-def _source(question: _Question, state: State) -> str:
-    return state.resource or f"{question.configmap}, defaultProviders.accessLogging"
+def _source(context: _Context, state: State) -> str:
+    return state.resource or f"{context.configmap}, defaultProviders.accessLogging"
 
 
 def _providers(names: Sequence[str]) -> str:

@@ -30,11 +30,11 @@ def switch_on(config: MeshConfig, scope: Scope, proxy: Proxy, keep: Iterable[str
     entry.append("    disabled: false")
     notes = [f"{resource} does not count: {other} is older." for resource, other in scope.ignored]
     target = _target(proxy)
-    own = [level.resource for level in scope.levels if level.workload]
+    own = [layer.resource for layer in scope.layers if layer.workload]
     if len(own) > 1:
         notes.append(f"{' and '.join(own)} select the same workload: keep the last.")
     if not own and not target:  # nothing to select the workload by: the one for the namespace, if there is one
-        own = [level.resource for level in scope.levels if level.resource.startswith(f"Telemetry {proxy.namespace}/")]
+        own = [layer.resource for layer in scope.layers if layer.resource.startswith(f"Telemetry {proxy.namespace}/")]
     if own:
         return "\n".join([*notes, f"In {own[-1]}, set:", "spec:", *entry])
     manifest = [

@@ -62,7 +62,7 @@ class Sink:
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """What the mesh's configuration says about access logs; made by ``read``."""
+    """What the mesh's configuration says about access logs; made by ``parse_mesh_config``."""
 
     file: Sink = Sink("accessLogFile")
     providers: Mapping[str, Sink] = field(default_factory=lambda: _built_in(Sink("accessLogFile")))
@@ -96,7 +96,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def read(text: str) -> MeshConfig | str:
+def parse_mesh_config(text: str) -> MeshConfig | str:
     """The configuration, or why it cannot be read: a clause that continues "ConfigMap istio-system/istio ...".
 
     istiod refuses a configuration with a value of the wrong type as a whole, and keeps the last good one; what the

@@ -48,7 +48,7 @@ class Proxy:
         return "SERVER" if self.waypoint else "CLIENT"
 
 
-class Rule(NamedTuple):
+class LoggingRule(NamedTuple):
     """One entry of ``accessLogging``."""
 
     resource: str
@@ -62,12 +62,12 @@ class Rule(NamedTuple):
         return self.mode not in {"CLIENT", "SERVER"} or self.mode == mode
 
 
-class Level(NamedTuple):
+class Layer(NamedTuple):
     """One resource that holds for the proxy."""
 
     workload: bool
     resource: str
-    rules: tuple[Rule, ...]
+    rules: tuple[LoggingRule, ...]
 
 
 class Scope(NamedTuple):
@@ -79,7 +79,7 @@ class Scope(NamedTuple):
         partial: resources for some services of a waypoint.
     """
 
-    levels: tuple[Level, ...]
+    layers: tuple[Layer, ...]
     ignored: tuple[tuple[str, str], ...]
     partial: tuple[str, ...]
 
@@ -100,45 +100,45 @@ def scope(telemetries: Iterable[Any], proxy: Proxy) -> Scope:
     that match count, the oldest first, so that the youngest has the last word; older releases took the oldest alone.
     """
     ordered = sorted((_map(found) for found in telemetries), key=_age)
-    levels: list[Level] = []
+    layers: list[Layer] = []
     ignored: list[tuple[str, str]] = []
     for namespace in dict.fromkeys((proxy.root, proxy.namespace)):
         wide = [found for found in ordered if _namespace(found) == namespace and not _aimed(found)]
         if wide:
-            levels.append(Level(False, _name(wide[0]), _rules(wide[0])))
+            layers.append(Layer(False, _name(wide[0]), _rules(wide[0])))
             ignored += [(_name(found), _name(wide[0])) for found in wide[1:] if _rules(found)]
     aimed = [found for found in ordered if _namespace(found) == proxy.namespace and _aimed(found)]
-    levels += [Level(True, _name(found), _rules(found)) for found in aimed if _hits(found, proxy)]
+    layers += [Layer(True, _name(found), _rules(found)) for found in aimed if _hits(found, proxy)]
     partial = [
         _name(found)
         for found in aimed
         if proxy.waypoint and _rules(found) and any(ref.get("kind") in _SERVICES for ref in _targets(found))
     ]
-    return Scope(tuple(levels), tuple(ignored), tuple(partial))
+    return Scope(tuple(layers), tuple(ignored), tuple(partial))
 
 
-def older(levels: Sequence[Level]) -> list[Level]:
+def older(layers: Sequence[Layer]) -> list[Layer]:
     """The levels that counted up to about 1.19: of those with selector, the oldest."""
-    first = next((level for level in levels if level.workload), None)
-    return [level for level in levels if not level.workload or level is first]
+    first = next((layer for layer in layers if layer.workload), None)
+    return [layer for layer in layers if not layer.workload or layer is first]
 
 
-def merge(levels: Sequence[Level], defaults: Sequence[str], mode: str, *, old: bool) -> dict[str, State]:
+def merge(layers: Sequence[Layer], defaults: Sequence[str], mode: str, *, old: bool) -> dict[str, State]:
     """What holds for each provider in the end; only those the last word is about.
 
     A level that names providers replaces those above it; one that names none takes them over, switched on or off. An
     entry that is not disabled switches on, whatever stood above (telemetry.proto says otherwise, the source does this).
     """
-    in_scope, filters = tuple(defaults), dict[str, Rule]()
-    for level in levels:
+    in_scope, filters = tuple(defaults), dict[str, LoggingRule]()
+    for layer in layers:
         # Up to about 1.19, entries for the other side took part in the choice of providers and filters.
-        named = [rule for rule in level.rules if old or rule.applies(mode)]
+        named = [rule for rule in layer.rules if old or rule.applies(mode)]
         filters.update({name: rule for rule in named for name in rule.providers})
         in_scope = tuple(name for rule in named for name in rule.providers) or in_scope
-    if not any(level.rules for level in levels):
+    if not any(layer.rules for layer in layers):
         return {name: State("") for name in defaults}
     parents, states = tuple(defaults), dict[str, State]()
-    for rule in (rule for level in levels for rule in level.rules):
+    for rule in (rule for layer in layers for rule in layer.rules):
         parents = rule.providers or parents
         for name in parents:
             if name in in_scope and rule.applies(mode):
@@ -148,9 +148,9 @@ def merge(levels: Sequence[Level], defaults: Sequence[str], mode: str, *, old: b
     return states
 
 
-def _rules(found: Mapping[str, Any]) -> tuple[Rule, ...]:
+def _rules(found: Mapping[str, Any]) -> tuple[LoggingRule, ...]:
     return tuple(
-        Rule(
+        LoggingRule(
             _name(found),
             tuple(_text(_map(ref).get("name")) for ref in _list(entry.get("providers"))),
             _text(_map(entry.get("match")).get("mode")),

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.records.chunk import Lines
+from egresslog.records.chunk import RawLines
 from egresslog.records.schema import ARROW, BASE, PRECISION, RECORD, Column, RowFormat, arrow_schema
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -220,7 +220,7 @@ def port_of(address: str) -> str | None:
     return found[3] if found else None
 
 
-def with_lines(batch: pa.RecordBatch, raw: Lines) -> pa.RecordBatch:
+def with_lines(batch: pa.RecordBatch, raw: RawLines) -> pa.RecordBatch:
     """The batch with the column ``line``: each record's line as it came."""
     return batch.append_column("line", strings(raw.of(batch["line_number"].to_pylist())))
 

@@ -55,7 +55,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lines:
+class RawLines:
     """Lines as they came, by number; bytes that are no UTF-8 are lone surrogates."""
 
     joined: dict[int, str]  # those made of several
@@ -88,4 +88,4 @@ class Parsed:
     formats: Counter[str]
     envelopes: Counter[str]
     unknown_keys: Counter[str]
-    raw: Lines
+    raw: RawLines

@@ -13,7 +13,7 @@ from egresslog.errors import FormatError, LineError
 from egresslog.records import batch
 from egresslog.records.json_format import JsonFormat, JsonRow, load
 from egresslog.records.schema import Column
-from egresslog.records.template import read
+from egresslog.records.template import parse_template
 from egresslog.records.text_format import Row, TextFormat
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Format:
         """
         if isinstance(source, Mapping):
             return cls(name, source, None, JsonFormat(source, omit_empty=omit_empty))
-        text = TextFormat(read(source), omit_empty=omit_empty)
+        text = TextFormat(parse_template(source), omit_empty=omit_empty)
         if source.lstrip().startswith("{"):
             try:
                 template = json.loads(source)

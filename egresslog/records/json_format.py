@@ -18,7 +18,7 @@ from egresslog.records import start_time as times
 from egresslog.records.fields import METHOD, NUMBER
 from egresslog.records.operators import Field, ValueKind, custom_column
 from egresslog.records.schema import Column, is_own
-from egresslog.records.template import read
+from egresslog.records.template import parse_template
 from egresslog.records.text_format import TextFormat
 
 _OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
@@ -233,7 +233,7 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[_Leaf]:
     elif not isinstance(value, str) or "%" not in value:
         yield _Leaf(path, None, None, None)
     else:
-        template = read(value)
+        template = parse_template(value)
         if template.literals == ("", ""):
             field = template.fields[0]
             shape = times.shape(field.argument) if field.kind is ValueKind.TIME else None

@@ -18,7 +18,7 @@ from egresslog.errors import LineError
 from egresslog.records import batch as columns
 from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, Match
-from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Lines, Parsed, Reject
+from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
 from egresslog.records.format import Format
 from egresslog.records.json_format import JsonRow, Repeated, load
 from egresslog.records.text_format import Row
@@ -255,7 +255,7 @@ class Parser:
 
     def _end(self, lines: list[str], first: int) -> Parsed:
         """The batch of what was gathered, in the order of the lines."""
-        raw = Lines(self._joined, lines, first)
+        raw = RawLines(self._joined, lines, first)
         groups = [group for group in self._groups.values() if group.rows]
         batch, bad = self._build(groups)
         if bad:

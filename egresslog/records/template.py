@@ -20,7 +20,7 @@ class Template:
     fields: tuple[Field, ...]
 
 
-def read(text: str) -> Template:
+def parse_template(text: str) -> Template:
     """Splits a format string into literals and fields.
 
     The newline that ends a format belongs to the line, not to the record, and is dropped.

@@ -7,23 +7,23 @@ from typing import Any
 
 from rich.text import Text
 
-from egresslog.live.probe.session import Trial
+from egresslog.live.probe.session import ProbeResult
 from egresslog.show.terminal import Terminal
 from egresslog.show.values import rfc3339, safe
 from egresslog.verification.findings import FINDINGS
 
 _HOPS = ("sidecar", "gateway")
 _FOUND = {
-    "address": "found by the connection's address",
-    "marker": "found by the probe's own User-Agent",
-    "time": "found by pod, host and time only",
+    "address": "identified by the connection's address",
+    "marker": "identified by the probe's own User-Agent",
+    "time": "identified by pod, host and time only",
     None: "not found in the logs",
 }
 
 
-def document(trial: Trial) -> dict[str, Any]:
+def document(result: ProbeResult) -> dict[str, Any]:
     """A probe as JSON has it."""
-    probe = trial.probe
+    probe = result.probe
     return {
         "url": probe.url,
         "from": f"{probe.pod.namespace}/{probe.pod.pod}",
@@ -33,18 +33,18 @@ def document(trial: Trial) -> dict[str, Any]:
         "server_address": probe.server_address,
         "code": probe.code,
         "error": probe.error or None,
-        "found_by": trial.sighting.how,
-        "note": trial.sighting.note or None,
+        "found_by": result.lines.found_by,
+        "note": result.lines.note or None,
         "requests": [
             {"verdict": row["verdict"], "finding": row["finding"], "lines": list(_lines(row))}
-            for row in trial.sighting.rows.to_pylist()
+            for row in result.lines.rows.to_pylist()
         ],
     }
 
 
-def print_trial(terminal: Terminal, trial: Trial) -> None:
+def print_probe(terminal: Terminal, result: ProbeResult) -> None:
     """A probe for people."""
-    probe, console = trial.probe, terminal.console
+    probe, console = result.probe, terminal.console
     pod = f"{probe.pod.namespace}/{probe.pod.pod}"
     answer = f"answered {probe.code}" if probe.code else "no answer"
     terminal.print_sentence(
@@ -54,9 +54,9 @@ def print_trial(terminal: Terminal, trial: Trial) -> None:
     )
     if probe.error:
         terminal.print_sentence(Text(safe(probe.error), style="yellow"), 2)
-    note = f": {trial.sighting.note}" if trial.sighting.note else ""
-    terminal.print_sentence(Text(safe(f"{_FOUND[trial.sighting.how]}{note}")), 2)
-    for row in trial.sighting.rows.to_pylist():
+    note = f": {result.lines.note}" if result.lines.note else ""
+    terminal.print_sentence(Text(safe(f"{_FOUND[result.lines.found_by]}{note}")), 2)
+    for row in result.lines.rows.to_pylist():
         for line in _lines(row):
             console.print(Text(f"  {line['hop']} {safe(line['origin'])}:{line['line_number']}", style="dim"))
             console.print(Text(f"    {safe(line['line'])}"))

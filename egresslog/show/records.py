@@ -48,7 +48,7 @@ def write(out: IO[bytes], log: Log, scan: Scan, form: str, color: ColorMode, *, 
     elif form in {"json", "ndjson"}:
         writer = Json(out, columns, array=form == "json", all_columns=chosen)
     else:
-        writer = Table(Terminal(out, color), log.full_schema, columns)
+        writer = RecordTable(Terminal(out, color), log.full_schema, columns)
     try:
         for batch in scan.batches():
             writer.write(batch)
@@ -154,7 +154,7 @@ class Csv:
             self._out.write((",".join(f'"{name}"' for name in self._columns) + "\n").encode())
 
 
-def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Table:
+def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordTable:
     """The columns with times as RFC 3339 text, for CSV."""
     arrays = {}
     for name in columns:
@@ -164,7 +164,7 @@ def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Table:
     return pa.table(arrays)
 
 
-def write_csv(out: IO[bytes], table: pa.Table, *, header: bool = True) -> None:
+def write_csv(out: IO[bytes], table: pa.RecordTable, *, header: bool = True) -> None:
     """Writes a table as CSV; absent values are empty and unquoted."""
     buffer = io.BytesIO()
     pa.csv.write_csv(table, buffer, pa.csv.WriteOptions(include_header=header, quoting_style="needed"))
@@ -187,7 +187,7 @@ class Parquet:
         self._writer.close()
 
 
-class Table:
+class RecordTable:
     """Aligned lines for people, page by page; a column never gets narrower."""
 
     def __init__(self, terminal: Terminal, schema: pa.Schema, columns: Sequence[str]) -> None:

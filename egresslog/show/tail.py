@@ -52,13 +52,13 @@ class Tail(Protocol):
 def writer(out: IO[bytes], form: str, columns: Sequence[str], color: ColorMode, *, raw: bool) -> Tail:
     """What writes one of FORMS, or with ``raw`` the lines."""
     if raw:
-        return Raw(out, color)
+        return TailLines(out, color)
     if form == "ndjson":
-        return Lines(out, columns)
-    return Table(out, color)
+        return TailNdjson(out, columns)
+    return TailTable(out, color)
 
 
-class Lines:
+class TailNdjson:
     """NDJSON, out at once."""
 
     def __init__(self, out: IO[bytes], columns: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ class Lines:
         """Nothing is held back."""
 
 
-class Raw:
+class TailLines:
     """The lines as the proxy wrote them, without the stamp of the log API; harmless on a terminal."""
 
     def __init__(self, out: IO[bytes], color: ColorMode) -> None:
@@ -92,7 +92,7 @@ class Raw:
         """Nothing is held back."""
 
 
-class Table:
+class TailTable:
     """Aligned lines for people; a column never gets narrower."""
 
     def __init__(self, out: IO[bytes], color: ColorMode) -> None:

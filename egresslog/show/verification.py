@@ -10,10 +10,10 @@ from typing import IO, Any
 from rich.style import Style
 from rich.text import Text
 
-from egresslog.live.probe.session import Trial
+from egresslog.live.probe.session import ProbeResult
 from egresslog.show import coverage
 from egresslog.show.output import SCHEMA, write_document
-from egresslog.show.probe import document, print_trial
+from egresslog.show.probe import document, print_probe
 from egresslog.show.reports import markdown_cell
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
 from egresslog.show.values import plural, safe
@@ -33,12 +33,14 @@ _ELSE = {Verdict.BYPASSED: "past the gateway", Verdict.BLOCKED: "refused", Verdi
 _LEVELS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
-def write(out: IO[bytes], form: str, verdicts: Verification, color: ColorMode, trials: Sequence[Trial] = ()) -> None:
+def write(
+    out: IO[bytes], form: str, verdicts: Verification, color: ColorMode, results: Sequence[ProbeResult] = ()
+) -> None:
     """Writes the verdicts in one of FORMS, and what became of the probes."""
     if form == "table":
         terminal = Terminal(out, color)
-        for trial in trials:
-            print_trial(terminal, trial)
+        for result in results:
+            print_probe(terminal, result)
         _write_terminal(terminal, verdicts)
         terminal.close()
     elif form == "ndjson":
@@ -47,7 +49,7 @@ def write(out: IO[bytes], form: str, verdicts: Verification, color: ColorMode, t
     elif form == "markdown":
         out.write("\n".join(_markdown(verdicts)).encode() + b"\n")
     else:
-        write_document(out, form, _document(verdicts, trials))
+        write_document(out, form, _document(verdicts, results))
 
 
 def _host(one: HostVerdict) -> dict[str, Any]:
@@ -59,12 +61,12 @@ def _host(one: HostVerdict) -> dict[str, Any]:
     }
 
 
-def _document(verdicts: Verification, trials: Sequence[Trial]) -> dict[str, Any]:
+def _document(verdicts: Verification, results: Sequence[ProbeResult]) -> dict[str, Any]:
     """The verdicts as JSON has them (docs/output.md)."""
     return {
         **SCHEMA,
         "hosts": (_host(one) for one in verdicts),
-        **({"probes": [document(one) for one in trials]} if trials else {}),
+        **({"probes": [document(one) for one in results]} if results else {}),
         "findings": (asdict(finding) for finding in verdicts.findings),
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
         "coverage": iter(_coverage(verdicts)),

@@ -16,33 +16,33 @@ from egresslog.records.chunk import Chunk
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
 
-How = Literal["address", "marker", "time"]
+FoundBy = Literal["address", "marker", "time"]
 
 _SECOND = 10**9  # ns
 # How far a line's time may lie outside the probe's, by our clock, which is not the node's. A marker is unique; a port
 # comes back after a while; and where nothing but the time tells, it must tell.
-_WITHIN: Mapping[How, int] = {"address": 60 * _SECOND, "marker": 600 * _SECOND, "time": 5 * _SECOND}
+_WITHIN: Mapping[FoundBy, int] = {"address": 60 * _SECOND, "marker": 600 * _SECOND, "time": 5 * _SECOND}
 _COLUMNS = ["downstream_remote_address", "user_agent", "method"]
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """The rows of a probe.
+class ProbeLines:
+    """The rows of a probe's request.
 
     Attributes:
-        how: ``address``: the sidecar saw the very connection; ``marker``: the request's User-Agent, in the pod's own
-            log or from its IP; ``time``: the pod, the host and the time, so it may be another request of the pod;
+        found_by: ``address``: the sidecar saw this very connection; ``marker``: the request's User-Agent, in the pod's
+            own log or from its IP; ``time``: the pod, the host and the time, so it may be another request of the pod;
             None: not found.
         rows: of the table, in its order.
-        note: what to say where it is not certain, or not found.
+        note: why it is uncertain, or not found.
     """
 
-    how: How | None
+    found_by: FoundBy | None
     rows: pa.Table
     note: str = ""
 
 
-def find(probe: Probe, rows: pa.Table, format: str | Mapping[str, Any] | Format | None = None) -> Sighting:  # noqa: A002
+def locate(probe: Probe, rows: pa.Table, format: str | Mapping[str, Any] | Format | None = None) -> ProbeLines:  # noqa: A002
     """Finds a probe's request or connection.
 
     Nobody else's lines are taken for it: they must come from the log of the pod's own sidecar or, where only the
@@ -56,8 +56,8 @@ def find(probe: Probe, rows: pa.Table, format: str | Mapping[str, Any] | Format 
     starts = rows["start_time"].cast(pa.int64())
     near = _between(starts, probe, max(_WITHIN.values()))
     places = pc.indices_nonzero(near)
-    reader = _Reader(format)
-    mine = [
+    reader = _LineReader(format)
+    own_rows = [
         _Row(
             place, starts[place].as_py(), row, reader.columns(row["sidecar_line"]), reader.columns(row["gateway_line"])
         )
@@ -65,18 +65,22 @@ def find(probe: Probe, rows: pa.Table, format: str | Mapping[str, Any] | Format 
         if _from_pod(probe, row)
     ]
     pod = f"{probe.pod.namespace}/{probe.pod.pod}"
-    tests: Mapping[How, Callable[[Probe, _Row], bool]] = {"address": _same_address, "marker": _marked, "time": _alike}
-    for how, test in tests.items():
-        found = [row for row in mine if row.distance(probe) <= _WITHIN[how] and test(probe, row)]
-        if how == "address":  # had the port been used again, it would be one of them
-            nearest = min((row.distance(probe) for row in found), default=0)
-            found = [row for row in found if row.distance(probe) == nearest]
-        if found:
-            doubt = f"known by pod, host and time only: it may be another request of {pod}" if how == "time" else ""
-            return Sighting(how, rows.take([row.place for row in found]), doubt)
-    others = any(row.distance(probe) <= _WITHIN["time"] for row in mine)
-    seen = f"the lines of {pod} from then are of other requests" if others else f"no line of {pod} from then"
-    return Sighting(None, rows.slice(0, 0), f"{seen}; a line is written when its request or connection has ended")
+    tests: Mapping[FoundBy, Callable[[Probe, _Row], bool]] = {
+        "address": _same_address,
+        "marker": _marked,
+        "time": _similar,
+    }
+    for criterion, test in tests.items():
+        matches = [row for row in own_rows if row.distance(probe) <= _WITHIN[criterion] and test(probe, row)]
+        if criterion == "address":  # had the port been used again, it would be one of them
+            nearest = min((row.distance(probe) for row in matches), default=0)
+            matches = [row for row in matches if row.distance(probe) == nearest]
+        if matches:
+            note = f"it may be another request of {pod}" if criterion == "time" else ""
+            return ProbeLines(criterion, rows.take([row.place for row in matches]), note)
+    others = any(row.distance(probe) <= _WITHIN["time"] for row in own_rows)
+    state = f"the lines of {pod} at that time belong to other requests" if others else f"no line of {pod} at that time"
+    return ProbeLines(None, rows.slice(0, 0), f"{state}; a line is written when its request or connection has ended")
 
 
 class _Row(NamedTuple):
@@ -84,7 +88,7 @@ class _Row(NamedTuple):
 
     place: int
     start: int
-    told: Mapping[str, Any]
+    columns: Mapping[str, Any]
     sidecar: Mapping[str, Any]
     gateway: Mapping[str, Any]
 
@@ -93,7 +97,7 @@ class _Row(NamedTuple):
         return max(probe.at_ns - self.start, self.start - probe.until_ns, 0)
 
 
-class _Reader:
+class _LineReader:
     """Reads single lines."""
 
     def __init__(self, format: str | Mapping[str, Any] | Format | None) -> None:  # noqa: A002
@@ -132,11 +136,11 @@ def _marked(probe: Probe, row: _Row) -> bool:
     return any(line.get("user_agent") == probe.marker and not line["ambiguous"] for line in (row.sidecar, row.gateway))
 
 
-def _alike(probe: Probe, row: _Row) -> bool:
+def _similar(probe: Probe, row: _Row) -> bool:
     """The same host at the time, and nothing that speaks against it."""
     if probe.client_address and row.sidecar.get("downstream_remote_address"):
         return False  # they are known, and differ
-    names = [row.told[name] for name in ("host", "sni_name", "authority_name", "cluster_name")]
+    names = [row.columns[name] for name in ("host", "sni_name", "authority_name", "cluster_name")]
     return probe.host in names and not _contradicts(probe, row)
 
 
@@ -145,4 +149,4 @@ def _contradicts(probe: Probe, row: _Row) -> bool:
     for line in (row.sidecar, row.gateway):
         if line.get("method") and "user_agent" in line and (line["ambiguous"] or line["user_agent"] != probe.marker):
             return True
-    return not row.told["http"] and row.told["sni_name"] not in (None, probe.host)
+    return not row.columns["http"] and row.columns["sni_name"] not in (None, probe.host)

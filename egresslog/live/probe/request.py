@@ -1,7 +1,7 @@
 """One request from a workload, as Istio's task makes it: curl, else wget, in the application's own container.
 
 Only ever because somebody asked for it. Nothing goes through a shell, no redirect is followed where the tool can be
-told so, and the request bears a mark by which ``sighting`` finds its lines.
+told so, and the request carries a marker by which ``locate`` finds its lines.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Probe:
     marker: str
 
 
-def probe(cluster: Cluster, container: Container, url: str, *, timeout: float = 10.0) -> Probe:
-    """Makes one request in a container.
+def send_request(cluster: Cluster, container: Container, url: str, *, timeout: float = 10.0) -> Probe:
+    """Sends one request from a container.
 
     Args:
         cluster: where.
@@ -179,7 +179,7 @@ def _example(asked: str) -> str:
 
 def _explained(error: ClusterError, container: Container) -> ClusterError:
     """The error with the Role that is missing, if it is rights that are."""
-    if error.status != FORBIDDEN or "pods/exec" not in error.reason:
+    if error.status != FORBIDDEN:
         return error
     return with_roles(error, role(container.namespace, sidecars=False, probe=True, static=False))
 

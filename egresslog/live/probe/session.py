@@ -1,4 +1,4 @@
-"""Probes with their lines: a request from a workload, then the logs read until they tell what became of it."""
+"""Probes with their lines: a request from a workload, then the logs read until they show what became of it."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from egresslog.errors import ClusterError
-from egresslog.live.probe.locate import Sighting, find
-from egresslog.live.probe.request import Probe, application, probe, url_of
+from egresslog.live.probe.locate import ProbeLines, locate
+from egresslog.live.probe.request import Probe, application, send_request, url_of
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import pods_of
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.verification.result import Verification
 from egresslog.verification.verdict import Verdict
 
-Look = Callable[[], Verification]
+Check = Callable[[], Verification]  # reads the logs as they are now, and gives the verdicts
 
-_FLUSH = 1.0  # seconds between Envoy's writes (Istio: --file-flush-interval-msec 1000)
-_LOOKS = 10
-_SLACK = 5 * 10**9  # ns that clocks may differ
-# What no line of a gateway can follow.
-_FINAL = {Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED, Verdict.BLOCKED}
+_FLUSH_SECONDS = 1.0  # between Envoy's writes (Istio: --file-flush-interval-msec 1000)
+_CHECKS = 10
+_SKEW = 5 * 10**9  # ns that clocks may differ
+_FINAL = {Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED, Verdict.BLOCKED}  # no later line can change these
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A request that was made, and where the logs show it."""
+class ProbeResult:
+    """A request that was sent, and where the logs show it."""
 
     probe: Probe
-    sighting: Sighting
+    lines: ProbeLines
 
     @property
-    def settled(self) -> bool:
-        """Whether looking again can tell no more."""
-        return self.sighting.how is not None and set(self.sighting.rows["verdict"].to_pylist()) <= _FINAL
+    def is_final(self) -> bool:
+        """Whether later lines cannot change the result."""
+        return self.lines.found_by is not None and set(self.lines.rows["verdict"].to_pylist()) <= _FINAL
 
 
 @dataclass(frozen=True)
-class Question:
+class ProbeScope:
     """What the verdict is about, as ``egresslog.verify`` takes it: requests of these clients since then."""
 
     source: tuple[str, ...]
     since: str
 
 
-def attempt(
+def send_probes(
     hosts: Sequence[str],
     workload: str,
     url: str | None,
@@ -55,7 +54,7 @@ def attempt(
     kubeconfig: str | None = None,
     timeout: float = 10.0,
 ) -> list[Probe]:
-    """Makes one request to each host from a pod of a workload.
+    """Sends one request to each host from a pod of a workload.
 
     Args:
         hosts: names; with ``url`` one only.
@@ -72,48 +71,48 @@ def attempt(
     urls = [url_of(host, url) for host in hosts]
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         container = _container(cluster, workload)
-        return [probe(cluster, container, one, timeout=timeout) for one in urls]
+        return [send_request(cluster, container, url, timeout=timeout) for url in urls]
 
 
-def settle(
-    probes: Sequence[Probe], look: Look, *, wait: Callable[[float], None] = time.sleep
-) -> tuple[Verification, list[Trial]]:
-    """Looks until every probe's lines tell what became of it, or ten times.
+def await_lines(
+    probes: Sequence[Probe], check: Check, *, wait: Callable[[float], None] = time.sleep
+) -> tuple[Verification, list[ProbeResult]]:
+    """Checks until every probe's lines show what became of it, or ten times.
 
     Args:
-        probes: that were made.
-        look: reads the logs as they are now, and gives the verdicts.
+        probes: the requests that were sent.
+        check: reads the logs as they are now, and gives the verdicts.
         wait: lets seconds pass.
 
     Raises:
         ClusterError: as ``read_cluster``.
     """
-    for place in range(_LOOKS):
-        wait(_FLUSH)
-        found = look()
-        rows = found.to_arrow()
-        trials = [Trial(one, find(one, rows, found.logs["gateway"].format)) for one in probes]
-        if place == _LOOKS - 1 or all(trial.settled for trial in trials):
-            return found, trials
-        found.close()
+    for number in range(1, _CHECKS + 1):
+        wait(_FLUSH_SECONDS)
+        verification = check()
+        rows = verification.to_arrow()
+        log_format = verification.logs["gateway"].format
+        results = [ProbeResult(probe, locate(probe, rows, log_format)) for probe in probes]
+        if number == _CHECKS or all(result.is_final for result in results):
+            return verification, results
+        verification.close()
     raise AssertionError
 
 
-def question(probes: Sequence[Probe]) -> Question:
-    """What to ask about the logs: what these pods sent since then."""
-    ips = tuple(dict.fromkeys(ip for one in probes for ip in one.pod.ips))
-    begin = min(one.at_ns for one in probes) - _SLACK
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(begin // 10**9))
-    return Question(ips, f"{stamp}Z")
+def probe_scope(probes: Sequence[Probe]) -> ProbeScope:
+    """What to ask of the logs: what these pods sent since then."""
+    ips = tuple(dict.fromkeys(ip for probe in probes for ip in probe.pod.ips))
+    begin = min(probe.at_ns for probe in probes) - _SKEW
+    return ProbeScope(ips, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin // 10**9)))
 
 
 def _container(cluster: Cluster, workload: str) -> Container:
     """The application's container of the first pod that runs."""
     target = Target.workload(workload)
-    said = []
+    reasons = []
     for pod in pods_of(cluster, target):
-        found = application(pod)
-        if isinstance(found, Container):
-            return found
-        said.append(found)
-    raise ClusterError(cluster.name, "; ".join(said) or f"found no {target}")
+        container = application(pod)
+        if isinstance(container, Container):
+            return container
+        reasons.append(container)
+    raise ClusterError(cluster.name, "; ".join(reasons) or f"found no {target}")
