@@ -880,7 +880,9 @@ def test_a_port_that_came_back(evidence: Evidence) -> None:
     evidence.sidecar(sidecar_line(10.3, client=45848, host="other.example.com"), sidecar_line(430))
     found = evidence.find(request(), ("edition.cnn.com", "other.example.com"))
     assert (found.found_by, len(found.rows)) == (None, 0)
-    assert found.note.startswith("the lines of default/sleep-1 at that time belong to other requests; a line is written")
+    assert found.note.startswith(
+        "the lines of default/sleep-1 at that time belong to other requests; a line is written"
+    )
 
 
 def test_an_http_request_is_known_by_its_address(evidence: Evidence) -> None:

@@ -59,7 +59,9 @@ def pair(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement("connection_pairs", requests_at_sidecar=requests_at_sidecar, SKEW=SKEW))
     connection.execute(statement("retry_pairs", LIKELY_SKEW=_LIKELY_SKEW))
     connection.execute(statement("refused_pairs", LIKELY_SKEW=_LIKELY_SKEW))
-    connection.execute("DROP VIEW unpaired; DROP TABLE hop_ends")
+    connection.execute(
+        "DROP VIEW unpaired; DROP TABLE hop_ends; DROP TABLE open_ends; DROP TABLE keys; DROP TABLE matched"
+    )
 
 
 def _pair_by_key(connection: duckdb.DuckDBPyConnection, condition: str, key: tuple[str, ...]) -> None:
