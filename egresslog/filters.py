@@ -134,15 +134,15 @@ def _values(given: str | Iterable[str]) -> list[str]:
     values = [part.strip() for value in ([given] if isinstance(given, str) else given) for part in value.split(",")]
     if not all(values):
         # An unset shell variable must not let everything pass.
-        raise UsageError("an empty value for a filter: leave the option out, or say what to filter for")
+        raise UsageError("empty value for a filter: remove the option, or give what to filter for")
     return values
 
 
 def _status(text: str) -> tuple[int, int]:
-    found = _STATUS.fullmatch(text)
-    if not found:
+    match = _STATUS.fullmatch(text)
+    if not match:
         raise UsageError(f"not a status: {text!r} (give 404, 5xx, 500-599, or 0 for TCP)")
-    low, high, hundred = found.groups()
+    low, high, hundred = match.groups()
     if hundred:
         return int(hundred) * 100, int(hundred) * 100 + 99
     return int(low), int(high or low)

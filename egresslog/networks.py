@@ -37,11 +37,11 @@ def network(text: str, option: str, hint: str = "") -> Network:
 
 def inside(networks: Iterable[Network]) -> Callable[[str], bool]:
     """A test whether an address lies in one of the networks."""
-    wanted = tuple(networks)
+    candidates = tuple(networks)
 
     def test(text: str) -> bool:
         address = ip_address(text)
-        return any(address in one for one in wanted)
+        return any(address in candidate for candidate in candidates)
 
     return test
 

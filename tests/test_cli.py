@@ -293,7 +293,7 @@ def test_output_that_cannot_be_written(arguments: list[str], where: str, logs: P
 def test_a_log_of_unknown_format_gets_a_hint() -> None:
     """Where nothing is a record, the message says what may be the matter."""
     result = run("report", "-", data="2022-12-05T07:17:36.434377Z\tinfo\tEnvoy proxy is ready\n")
-    assert "is access logging on? A custom format is named with --format" in result.stderr
+    assert "is access logging on? Give a custom format with --format" in result.stderr
 
 
 def test_output_survives_an_ascii_locale(logs: Path) -> None:
@@ -369,7 +369,7 @@ def test_parquet_does_not_go_to_a_terminal(logs: Path) -> None:
     """Binary output onto a terminal is refused, with the way out."""
     seen, code = terminal("parse", "-o", "parquet", "x.log")
     assert code == 2
-    assert "name a file with --output-file" in seen
+    assert "give a file with --output-file" in seen
 
 
 HOSTS = ["edition.cnn.com", "--gateway", "x.log"]
@@ -506,7 +506,7 @@ def test_help_lists_every_option_in_its_panel(command: str) -> None:
 @pytest.mark.parametrize("command", PANELS)
 def test_help_names_the_output_formats(command: str) -> None:
     """The formats in the help are those that -o takes, in the order of the message about another one."""
-    known = run(command, "-o", "none").stderr.partition("known are ")[2].strip()
+    known = run(command, "-o", "none").stderr.partition("use one of ")[2].strip()
     assert known
     assert f"Output formats (-o): {known}." in " ".join(run(command, "--help").stdout.split())
 
@@ -573,7 +573,7 @@ def test_sidecar_takes_no_workload(logs: Path) -> None:
         (["verify", "--expect", "GOOD"],
          "Error: Invalid value for '--expect': 'GOOD' is not one of 'bypassed', 'misrouted', 'proven', 'failed', 'blocked', "
          "'sent_unconfirmed', 'no_evidence'."),
-        (["parse", "-o", "xml"], "error: no output format 'xml' here; known are table, wide, ndjson, json, csv, parquet"),
+        (["parse", "-o", "xml"], "error: unknown output format 'xml'; use one of table, wide, ndjson, json, csv, parquet"),
         (["prase"], "Error: No such command 'prase'. Did you mean 'parse'?"),
     ],
 )  # fmt: skip

@@ -164,7 +164,7 @@ def test_filters(log: Log, options: dict[str, Any], lines: list[int]) -> None:
         ),
         ({"since": "yesterday"}, "not a time: 'yesterday' (give 2024-05-01T10:17:14Z, or 5m for five minutes ago)"),
         ({"until": "5 m"}, "not a time: '5 m'"),
-        ({"host": [""]}, "an empty value for a filter"),
+        ({"host": [""]}, "empty value for a filter"),
         ({"since": "99999999h"}, "not a time that a log can have"),
         ({"since": "9999-12-31T00:00:00Z"}, "not a time that a log can have"),
         ({"until": "5mm"}, "not a duration: '5mm' (give 90s, 5m, 1h30m, 2d)"),

@@ -1,7 +1,7 @@
 """What transports put around a line, and how to tell the proxy's own messages.
 
-Shapes: shared facts, sections 9 and 10 (kubectl `pkg/cmd/logs`, stern's default template, the CRI log format, Docker's
-json-file driver). Envelopes nest: `docker compose logs -t`, a prefix and a time stamp of kubectl.
+Shapes: docs/access-log-formats.md, 9 and 10 (kubectl `pkg/cmd/logs`, stern's default template, the CRI log format,
+Docker's json-file driver). Envelopes nest: `docker compose logs -t`, a prefix and a timestamp of kubectl.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 # RFC 3339, up to nine digits, as Kubernetes prints it.
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
-_COLOUR = r"(?:\x1b\[[0-9;]*m)*"
+_COLOR = r"(?:\x1b\[[0-9;]*m)*"
 _NAME = r"[A-Za-z0-9][\w.-]{0,252}"
 
 #: Name -> what stands before the message. Order matters: a CRI line begins as one with a time stamp does.
@@ -19,9 +19,20 @@ PREFIXES = {
     "cri": rf"{_TIME} (?:stdout|stderr) F(?::[^ ]*)? ",
     "kubectl --timestamps": rf"{_TIME} ",
     "kubectl --prefix": r"\[pod/[^/\]\s]{1,253}/[^/\]\s]{1,253}\] ",
-    "stern": rf"(?:{_COLOUR}{_NAME}{_COLOUR} ){{2,3}}(?=\[|\{{|{_TIME}[ \t])",
-    "docker compose": rf"{_COLOUR}{_NAME} *\| {_COLOUR}(?:{_TIME} )?",
+    "stern": rf"(?:{_COLOR}{_NAME}{_COLOR} ){{2,3}}(?=\[|\{{|{_TIME}[ \t])",
+    "docker compose": rf"{_COLOR}{_NAME} *\| {_COLOR}(?:{_TIME} )?",
     "ambassador": r"ACCESS (?=[\[{])",
+}
+#: Name -> how people read it.
+DESCRIPTIONS = {
+    "cri": "with a CRI prefix",
+    "kubectl --timestamps": "with a kubectl timestamp prefix",
+    "kubectl --prefix": "with a kubectl pod prefix",
+    "stern": "with a stern prefix",
+    "docker compose": "with a Docker Compose prefix",
+    "ambassador": "with an Ambassador prefix",
+    "docker": "in Docker or Fluent Bit JSON objects",
+    "beats": "in Beats JSON objects",
 }
 _PREFIXES = {name: re.compile(source, re.ASCII) for name, source in PREFIXES.items()}
 _CRI = re.compile(rf"{_TIME} (stdout|stderr) ([FP])(?::[^ ]*)?(?: |\Z)", re.ASCII)
@@ -79,7 +90,7 @@ def unwrap_object(found: dict[str, Any]) -> Envelope | None:
     """Takes the message out of Docker's json-file, fluent-bit's or Beats' object.
 
     Only objects with no other keys than theirs: a text log that looks like JSON has its own, and in it a client could
-    write a key `log` with a whole forged line (shared facts, section 7).
+    write a key `log` with a whole forged line (docs/access-log-formats.md, 7).
     """
     message = found.get("log")
     if isinstance(message, str) and found.keys() <= _FLUENT:

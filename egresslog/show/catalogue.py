@@ -19,22 +19,27 @@ FORMS = ("table", "json", "yaml")
 def listing(formats: Sequence[Format]) -> list[dict[str, Any]]:
     """What `formats` lists."""
     return [
-        {"name": made.name, "encoding": made.encoding, "title": made.title, "releases": made.releases}
-        for made in formats
+        {
+            "name": log_format.name,
+            "encoding": log_format.encoding,
+            "title": log_format.title,
+            "releases": log_format.releases,
+        }
+        for log_format in formats
     ]
 
 
-def details(made: Format) -> dict[str, Any]:
+def details(log_format: Format) -> dict[str, Any]:
     """What `formats NAME` shows."""
     return {
-        **listing([made])[0],
-        "source": made.origin,
-        "format": dict(made.source) if isinstance(made.source, Mapping) else made.source.strip("\n"),
+        **listing([log_format])[0],
+        "source": log_format.origin,
+        "format": dict(log_format.source) if isinstance(log_format.source, Mapping) else log_format.source.strip("\n"),
         "columns": [
             {"name": column.name, "type": column.type, "unit": column.unit, "meaning": column.meaning}
-            for column in made.columns
+            for column in log_format.columns
         ],
-        "samples": [{"about": sample.about, "line": sample.line} for sample in made.samples],
+        "samples": [{"about": sample.about, "line": sample.line} for sample in log_format.samples],
     }
 
 
@@ -45,34 +50,34 @@ def write_listing(out: IO[bytes], formats: Sequence[Format], form: str, color: C
         return
     terminal = Terminal(out, color)
     rows: list[list[Text | str]] = [
-        [Text(made.name, style="bold"), made.encoding, safe(made.releases)] for made in formats
+        [Text(log_format.name, style="bold"), log_format.encoding, safe(log_format.releases)] for log_format in formats
     ]
     terminal.print_table([("NAME", False), ("ENCODING", False), ("RELEASES", False)], rows)
     terminal.close()
 
 
-def write_details(out: IO[bytes], made: Format, form: str, color: ColorMode) -> None:
+def write_details(out: IO[bytes], log_format: Format, form: str, color: ColorMode) -> None:
     """One format: where it is from, its string, its columns, its samples."""
-    found = details(made)
+    document = details(log_format)
     if form != "table":
-        write_document(out, form, {**SCHEMA, **found})
+        write_document(out, form, {**SCHEMA, **document})
         return
     terminal = Terminal(out, color)
     console = terminal.console
-    console.print(Text(safe(f"{made.name}: {made.title}"), style="bold"))
+    console.print(Text(safe(f"{log_format.name}: {log_format.title}"), style="bold"))
     for key in ("releases", "source"):
-        if found[key]:
-            console.print(Text(safe(f"{key}: {found[key]}")))
+        if document[key]:
+            console.print(Text(safe(f"{key}: {document[key]}")))
     console.print()
-    source = found["format"]
+    source = document["format"]
     console.print(Text(safe(source) if isinstance(source, str) else json.dumps(source, indent=1)))
     console.print()
     rows = [
         [Text(safe(column["name"]), style="bold"), column["type"], column["unit"], column["meaning"]]
-        for column in found["columns"]
+        for column in document["columns"]
     ]
     terminal.print_table([("COLUMN", False), ("TYPE", False), ("UNIT", False), ("MEANING", False)], rows)
-    for sample in found["samples"]:
+    for sample in document["samples"]:
         console.print(Text(f"\n{safe(sample['about'])}", style="dim"))
         console.print(Text(safe(sample["line"])))
     terminal.close()

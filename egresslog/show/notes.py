@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from egresslog.filters import Filter
+from egresslog.records.envelope import DESCRIPTIONS
 from egresslog.scan import Scan
 from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
@@ -37,12 +38,12 @@ def write_notes(
         console.print(Text(f"note: {safe(note)}", style="dim"))
     if scan.unknown_keys:
         keys = ", ".join(safe(key) for key, _ in scan.unknown_keys.most_common(5))
-        console.print(_warning(f"JSON keys that no column keeps: {keys} (--format with your template keeps them)"))
+        console.print(_warning(f"JSON keys without a column: {keys} (--format with your template keeps them)"))
     if scan.counts.ambiguous:
         console.print(
             _warning(
-                f"{plural(scan.counts.ambiguous, 'ambiguous record')}: a quote in a header, maybe forged;"
-                " what cannot be told is left empty"
+                f"{plural(scan.counts.ambiguous, 'ambiguous record')}: a quote in a header, perhaps forged;"
+                " uncertain values are left empty"
             )
         )
     if scan.counts.rejected:
@@ -57,7 +58,7 @@ def _write_advice(console: Console, scan: Scan) -> None:
     """Why there may be no record."""
     if scan.counts.other:
         console.print(
-            _warning("no line is a known access log: is access logging on? A custom format is named with --format")
+            _warning("no line is a known access log: is access logging on? Give a custom format with --format")
         )
     for advice in scan.advice:
         console.print(_warning(safe(advice)))
@@ -66,10 +67,12 @@ def _write_advice(console: Console, scan: Scan) -> None:
 def _write_formats(console: Console, scan: Scan) -> None:
     if not scan.formats:
         return
-    found = ", ".join(f"{name} {count:,}" for name, count in scan.formats.most_common())
-    known = {"kubectl --timestamps"} if scan.coverage else set()  # which we asked for
-    around = ", ".join(f"{name} {count:,}" for name, count in scan.envelopes.most_common() if name not in known)
-    console.print(Text(f"formats: {found}{f'; wrapped by {around}' if around else ''}", style="dim"))
+    formats = ", ".join(f"{name} {count:,}" for name, count in scan.formats.most_common())
+    known = {"kubectl --timestamps"} if scan.coverage else set()  # we asked for them
+    around = ", ".join(
+        f"{DESCRIPTIONS[name]}: {count:,}" for name, count in scan.envelopes.most_common() if name not in known
+    )
+    console.print(Text(f"formats: {formats}{f'; {around}' if around else ''}", style="dim"))
 
 
 def _write_rejects(console: Console, scan: Scan, path: str | None) -> None:

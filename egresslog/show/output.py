@@ -1,4 +1,4 @@
-"""Where output goes, and in which form: standard output or a file, told by `-o` or the file's suffix."""
+"""Where output goes, and in which format: standard output or a file, by `-o` or the file's suffix."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _SUFFIXES = {
 
 
 def choose(output: str | None, path: str | None, *, piped: str, known: Sequence[str]) -> str:
-    """The form: what ``-o`` says, else the file's suffix, else a table on a terminal and ``piped`` in a pipe.
+    """The format: what ``-o`` says, else the file's suffix, else a table on a terminal and ``piped`` in a pipe.
 
     Raises:
-        UsageError: a form this command does not have; a suffix that tells none; Parquet onto a terminal.
+        UsageError: a format this command does not have; a suffix that names none; Parquet to a terminal.
     """
     if output is None and path is not None:
         suffix = Path(path).suffix.lower()
         if suffix not in _SUFFIXES:
-            raise UsageError(f"{path}: the suffix tells no output format; add -o, one of {', '.join(known)}")
+            raise UsageError(f"{path}: unknown suffix; it must name one of these formats: {', '.join(known)}")
         output = _SUFFIXES[suffix]
     if output is None:
         output = "table" if _on_terminal() else piped
     if output not in known:
-        raise UsageError(f"no output format {output!r} here; known are {', '.join(known)}")
+        raise UsageError(f"unknown output format {output!r}; use one of {', '.join(known)}")
     if output == "parquet" and path is None and _on_terminal():
-        raise UsageError("Parquet is binary: name a file with --output-file")
+        raise UsageError("Parquet is binary: give a file with --output-file")
     return output
 
 
@@ -46,14 +46,14 @@ def check(path: str | None, inputs: Sequence[str] = ()) -> None:
     """Finds out before a long read whether a file can be written after it.
 
     Raises:
-        UsageError: the file is one of the ``inputs``, a directory, or in a directory that is not there or closed.
+        UsageError: the file is one of the ``inputs``, a directory, or in a directory that is missing or not writable.
     """
     if path is None:
         return
     target = Path(path)
     for name in inputs:
         if target.exists() and Path(name).exists() and target.samefile(name):
-            raise UsageError(f"{path}: is one of the files to read, and would be replaced")
+            raise UsageError(f"{path}: is one of the input files, and would be overwritten")
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: is a directory")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
@@ -70,7 +70,7 @@ def opened(path: str | None) -> Iterator[IO[bytes]]:
     """
     if path is None:
         if sys.stdout is None:
-            raise UsageError("standard output is closed; name a file with --output-file")
+            raise UsageError("standard output is closed: give a file with --output-file")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

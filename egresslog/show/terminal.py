@@ -1,4 +1,4 @@
-"""Terminals: width, colours, aligned lines, a progress bar. Nothing else knows whether there is one."""
+"""Terminals: width, colors, aligned lines, a progress bar. Nothing else knows whether there is one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BAR_FROM = 32 * 1024 * 1024  # bytes; less is read before a bar is seen
 def console(stream: IO[str], color: ColorMode = "auto") -> Console:
     """A rich console without markup or highlighting. ``auto`` obeys NO_COLOR and TERM, and colours no pipe."""
     forced = True if color == "always" else None
-    made = Console(
+    stream_console = Console(
         file=stream,
         force_terminal=forced,
         no_color={"auto": None, "always": False, "never": True}[color],
@@ -48,9 +48,9 @@ def console(stream: IO[str], color: ColorMode = "auto") -> Console:
         emoji=False,
         soft_wrap=True,
     )
-    if not made.is_terminal:
-        made.width = _PIPE  # a pipe has no width: nothing is cut
-    return made
+    if not stream_console.is_terminal:
+        stream_console.width = _PIPE  # a pipe has no width: nothing is cut
+    return stream_console
 
 
 def errors(color: str) -> Console:
@@ -101,15 +101,15 @@ class Terminal:
 
     def fitted(self, widths: Sequence[int], fixed: Sequence[bool]) -> list[int]:
         """Widths that fit the terminal, if cutting what is not ``fixed`` can achieve it."""
-        made = list(widths)
-        while (excess := self._excess(made)) > 0:
-            texts = sorted((width, at) for at, width in enumerate(made) if not fixed[at])
+        fitting = list(widths)
+        while (excess := self._excess(fitting)) > 0:
+            texts = sorted((width, at) for at, width in enumerate(fitting) if not fixed[at])
             if not texts or texts[-1][0] <= _NARROWEST:
                 break
             width, at = texts[-1]
             below = texts[-2][0] if len(texts) > 1 else _NARROWEST
-            made[at] = max(width - excess, min(below, width - 1), _NARROWEST)
-        return made
+            fitting[at] = max(width - excess, min(below, width - 1), _NARROWEST)
+        return fitting
 
     def print_line(self, cells: Sequence[Text], widths: Sequence[int], numbers: Sequence[bool]) -> None:
         """One line of a table."""

@@ -44,20 +44,20 @@ def write(
         _write_terminal(terminal, verdicts)
         terminal.close()
     elif form == "ndjson":
-        for one in verdicts:
-            out.write(json.dumps(_host(one)).encode("ascii") + b"\n")
+        for host in verdicts:
+            out.write(json.dumps(_host(host)).encode("ascii") + b"\n")
     elif form == "markdown":
         out.write("\n".join(_markdown(verdicts)).encode() + b"\n")
     else:
         write_document(out, form, _document(verdicts, results))
 
 
-def _host(one: HostVerdict) -> dict[str, Any]:
+def _host(host: HostVerdict) -> dict[str, Any]:
     return {
-        "host": one.host,
-        "verdict": one.verdict.value,
-        "counts": {verdict.value: count for verdict, count in one.counts.items()},
-        "findings": [asdict(finding) for finding in one.findings],
+        "host": host.host,
+        "verdict": host.verdict.value,
+        "counts": {verdict.value: count for verdict, count in host.counts.items()},
+        "findings": [asdict(finding) for finding in host.findings],
     }
 
 
@@ -65,8 +65,8 @@ def _document(verdicts: Verification, results: Sequence[ProbeResult]) -> dict[st
     """The verdicts as JSON has them (docs/output.md)."""
     return {
         **SCHEMA,
-        "hosts": (_host(one) for one in verdicts),
-        **({"probes": [document(one) for one in results]} if results else {}),
+        "hosts": (_host(host) for host in verdicts),
+        **({"probes": [document(result) for result in results]} if results else {}),
         "findings": (asdict(finding) for finding in verdicts.findings),
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
         "coverage": iter(_coverage(verdicts)),
@@ -81,19 +81,19 @@ def _coverage(verdicts: Verification) -> list[dict[str, Any]]:
 def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
     console = terminal.console
     if verdicts.asked or len(verdicts) <= _IN_FULL:
-        for number, one in enumerate(verdicts):
+        for number, host in enumerate(verdicts):
             if number:
                 console.print()
-            _print_host(terminal, one)
+            _print_host(terminal, host)
     else:
         rows: list[list[Text | str]] = [
             [
-                styled(one.verdict),
-                Text(safe(one.host), style="bold"),
-                _tally(one),
-                _codes(one),
+                styled(host.verdict),
+                Text(safe(host.host), style="bold"),
+                _tally(host),
+                _codes(host),
             ]
-            for one in verdicts[:ROWS]
+            for host in verdicts[:ROWS]
         ]
         terminal.print_table([("VERDICT", False), ("HOST", False), ("CASES", False), ("FINDINGS", False)], rows)
         if len(verdicts) > ROWS:
@@ -113,38 +113,38 @@ def styled(verdict: Verdict) -> Text:
     return Text(verdict, style=_STYLES[verdict])
 
 
-def _print_host(terminal: Terminal, one: HostVerdict) -> None:
-    style = Style(color=_STYLES[one.verdict], bold=True)
+def _print_host(terminal: Terminal, host: HostVerdict) -> None:
+    style = Style(color=_STYLES[host.verdict], bold=True)
     console = terminal.console
-    console.print(Text.assemble((f"{one.verdict}  ", style), (safe(one.host), "bold")))
-    tally = f" ({_tally(one)})" if one.counts else ""
-    terminal.print_sentence(Text(f"{MEANINGS[one.verdict]}{tally}"), 2)
-    paths = _paths(one)
+    console.print(Text.assemble((f"{host.verdict}  ", style), (safe(host.host), "bold")))
+    tally = f" ({_tally(host)})" if host.counts else ""
+    terminal.print_sentence(Text(f"{MEANINGS[host.verdict]}{tally}"), 2)
+    paths = _paths(host)
     for path, count, verdict in paths[:_PATHS]:
         console.print(Text.assemble(f"  {path}  ", (f"{count:,} {verdict}", _STYLES[verdict])))
     if paths[_PATHS:]:
         rest = sum(count for _, count, _ in paths[_PATHS:])
         console.print(Text(f"  {plural(len(paths) - _PATHS, 'more path')} with {rest:,}", style="dim"))
-    for finding in one.findings:
+    for finding in host.findings:
         _print_finding(terminal, finding)
 
 
-def _tally(one: HostVerdict) -> str:
-    return ", ".join(f"{count:,} {verdict}" for verdict, count in one.counts.items())
+def _tally(host: HostVerdict) -> str:
+    return ", ".join(f"{count:,} {verdict}" for verdict, count in host.counts.items())
 
 
 def _words(text: str) -> str:
     return text.replace("_", " ")  # which Markdown takes for emphasis
 
 
-def _codes(one: HostVerdict) -> str:
-    return ", ".join(finding.code for finding in one.findings)
+def _codes(host: HostVerdict) -> str:
+    return ", ".join(finding.code for finding in host.findings)
 
 
-def _paths(one: HostVerdict) -> list[tuple[str, int, Verdict]]:
+def _paths(host: HostVerdict) -> list[tuple[str, int, Verdict]]:
     """`source -> gateway -> outside`, how often, and to what end."""
     paths = []
-    for row in one.paths().to_pylist():
+    for row in host.paths().to_pylist():
         verdict = Verdict(row["verdict"])
         gateway = row["gateway_pod"] or row["gateway"]
         through = f"gateway {gateway}" if gateway else _ELSE.get(verdict, "gateway")
@@ -172,11 +172,11 @@ def _first_case(finding: Finding) -> list[Any]:
 
 def _markdown(verdicts: Verification) -> Iterator[str]:
     yield "| host | verdict | cases |\n| --- | --- | --- |"
-    for one in verdicts:
-        yield f"| {markdown_cell(safe(one.host))} | **{_words(one.verdict)}** | {_words(_tally(one))} |"
-    for one in verdicts:
-        yield f"\n## {markdown_cell(safe(one.host))}: {_words(one.verdict)}\n"
-        yield from _markdown_findings(one.findings)
+    for host in verdicts:
+        yield f"| {markdown_cell(safe(host.host))} | **{_words(host.verdict)}** | {_words(_tally(host))} |"
+    for host in verdicts:
+        yield f"\n## {markdown_cell(safe(host.host))}: {_words(host.verdict)}\n"
+        yield from _markdown_findings(host.findings)
     if verdicts.findings:
         yield "\n## Other findings\n"
         yield from _markdown_findings(verdicts.findings)

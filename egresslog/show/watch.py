@@ -1,4 +1,4 @@
-"""Verdicts that are looked at again and again: all of them once, then what changes."""
+"""Verdicts under --watch: all of them once, then what changes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from egresslog.verification.result import Verification
 _MILLISECOND = 10**6
 
 
-def write(out: IO[bytes], form: str, found: Verification, changes: Sequence[Change] | None, color: ColorMode) -> None:
+def write(
+    out: IO[bytes], form: str, verification: Verification, changes: Sequence[Change] | None, color: ColorMode
+) -> None:
     """Writes all verdicts if ``changes`` is None, else a line per change."""
     if changes is None:
-        show.write(out, form, found, color)
+        show.write(out, form, verification, color)
     elif form == "ndjson":
         for change in changes:
             out.write(json.dumps(_row(change)).encode("ascii") + b"\n")
@@ -40,7 +42,7 @@ def _row(change: Change) -> dict[str, object]:
 
 
 def _line(change: Change) -> Text:
-    verdict = show.styled(change.after) if change.after else Text("not seen any more", style="dim")
+    verdict = show.styled(change.after) if change.after else Text("no longer seen", style="dim")
     before = f"{change.before or 'new'} -> " if change.before != change.after else ""
     codes = [f"+{code}" for code in change.came] + [f"-{code}" for code in change.went]
     return Text.assemble(
