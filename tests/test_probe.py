@@ -146,7 +146,7 @@ def test_much_output_is_cut_and_the_exit_code_is_known(cluster: Cluster, api: Ap
 
 
 def test_no_such_program(cluster: Cluster, api: Api, protocol: str) -> None:
-    """Words of containerd and runc (shared transcripts, exec-not-found)."""
+    """Words of containerd and runc (tests/kubeapi/recordings/exec-not-found.json)."""
     cluster.make_container_id = lambda: "d668"
     done = execute(api, sleep(cluster), ["curl", "-s"])
     assert (done.code, done.ended, done.missing) == (None, True, True)
