@@ -8,8 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from egresslog.show.values import plural, rfc3339, safe
+from egresslog.show.values import plural, safe
 from egresslog.sources.coverage import Coverage
+from egresslog.timespec import rfc3339
 
 _SHOWN = 10  # containers
 _GAPS = 3

@@ -17,7 +17,8 @@ from egresslog.show import coverage
 from egresslog.show.output import write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import ColorMode, Terminal, code_style
-from egresslog.show.values import plain, plural, rfc3339, safe, size
+from egresslog.show.values import plain, plural, safe, size
+from egresslog.timespec import rfc3339
 
 _PAGE = 10_000  # rows
 _BYTES = {"bytes_received", "bytes_sent"}

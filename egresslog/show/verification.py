@@ -16,7 +16,8 @@ from egresslog.show.output import write_document
 from egresslog.show.probe import document, print_trial
 from egresslog.show.reports import markdown_cell
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
-from egresslog.show.values import plural, rfc3339, safe
+from egresslog.show.values import plural, safe
+from egresslog.timespec import rfc3339
 from egresslog.verification.findings import MEANINGS, Verdict
 from egresslog.verification.queries import Finding
 from egresslog.verification.result import HostVerdict, Verification

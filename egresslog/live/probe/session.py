@@ -14,6 +14,7 @@ from egresslog.log import Log
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import pods_of
 from egresslog.sources.cluster.pods import Container, Target
+from egresslog.timespec import rfc3339
 from egresslog.verification.findings import Verdict
 from egresslog.verification.result import Verification
 
@@ -104,8 +105,7 @@ def question(probes: Sequence[Probe]) -> Question:
     """What to ask about the logs: what these pods sent since then."""
     ips = tuple(dict.fromkeys(ip for one in probes for ip in one.pod.ips))
     begin = min(one.at_ns for one in probes) - _SLACK
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(begin // 10**9))
-    return Question(ips, f"{stamp}Z")
+    return Question(ips, rfc3339(begin, digits=0))
 
 
 def _container(cluster: Cluster, workload: str) -> Container:
