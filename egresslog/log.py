@@ -41,7 +41,7 @@ class Log:
 
     def __init__(
         self,
-        found: places.Found,
+        found: places.Sources,
         format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002  (Istio's and the command line's word)
         columns: Sequence[str] | None = None,
         *,
@@ -290,7 +290,7 @@ def read(
         UsageError: an unknown column.
         CatalogueError, FormatError: an unknown or wrong format.
     """
-    found = places.find([paths] if isinstance(paths, str | os.PathLike) else paths)
+    found = places.expand_paths([paths] if isinstance(paths, str | os.PathLike) else paths)
     return Log(found, format, columns, where=where, keep_going=keep_going, progress=progress)
 
 

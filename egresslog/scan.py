@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from egresslog.errors import SourceError
 from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
 from egresslog.sources.coverage import Coverage
-from egresslog.sources.paths import Found
+from egresslog.sources.paths import Sources
 
 _REJECTS_HELD = 10_000  # in memory; more go to a temporary file
 
@@ -61,7 +61,7 @@ class Scan:
     complete: bool = False
 
     @classmethod
-    def begin(cls, found: Found) -> Self:
+    def begin(cls, found: Sources) -> Self:
         """A reading of which nothing is known but what is to be read."""
         return cls(
             notes=tuple(found.notes), advice=tuple(found.advice), errors=list(found.errors), coverage=found.coverage
@@ -86,7 +86,7 @@ class Scan:
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not self.errors and all(covered.whole for covered in self.coverage)
+        return not self.errors and all(covered.is_complete for covered in self.coverage)
 
     def card(self) -> dict[str, str]:
         """What there is to say about the reading, in words."""

@@ -20,9 +20,10 @@ from typer.testing import CliRunner, Result
 import egresslog
 from egresslog.cli.app import app
 from egresslog.errors import ClusterError, UsageError
+from egresslog.sources.cluster.clock import Clock
 from egresslog.verification.findings import Verdict
 
-from .following import INTERRUPTIBLE, SECOND, T0
+from .following import INTERRUPTIBLE, SECOND, T0, FastClock
 from .kubeapi.cluster import Cluster
 from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.faults import Fault
@@ -53,6 +54,13 @@ PAST = (
     ' "fca94cae-0c1f-4a9b-8a0a-5a4d5b0a7f12" "edition.cnn.com" "151.101.193.67:80" outbound|80||edition.cnn.com'
     " 10.244.1.15:56964 151.101.193.67:80 10.244.1.15:41002 - -"
 )
+
+
+@pytest.fixture(autouse=True)
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process wait less between attempts."""
+    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+    monkeypatch.setattr(Clock, "sleep", FastClock.sleep)
 
 
 @pytest.fixture
@@ -342,7 +350,7 @@ def test_read_cluster_is_a_log(server: Server, cluster: Cluster) -> None:
     assert len(log.to_pandas()) == 2
     assert list(log.summary()["requests"]) == [2]
     (covered,) = log.coverage
-    assert (covered.lines, covered.first, covered.last, covered.whole) == (2, T0, T0 + SECOND // 100, True)
+    assert (covered.lines, covered.first, covered.last, covered.is_complete) == (2, T0, T0 + SECOND // 100, True)
     with pytest.raises(UsageError):
         egresslog.read_cluster("deploy/x", selector="a=b")
     sidecars = egresslog.read_sidecars("default/sleep")

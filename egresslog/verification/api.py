@@ -13,7 +13,7 @@ from egresslog.filters import Filter
 from egresslog.log import Log
 from egresslog.networks import external_test, network
 from egresslog.scan import Scan
-from egresslog.sources.coverage import by_ip, lives
+from egresslog.sources.coverage import by_ip, pod_lifetimes
 from egresslog.verification import cases, evidence, judge
 from egresslog.verification import coverage as covered
 from egresslog.verification import hosts as hosts_of
@@ -74,7 +74,9 @@ def verify(
             missing = covered.gaps((ip, gap) for ip, one in read for gap in one.gaps)
             names = _names(gateway_service)
             cases.build(store.connection, services=names, gateways=addresses, read=covered.spans(read), gaps=missing)
-            covered.name_pods(store.connection, [life for log in logs.values() if log for life in lives(log.coverage)])
+            covered.name_pods(
+                store.connection, [life for log in logs.values() if log for life in pod_lifetimes(log.coverage)]
+            )
             hosts_of.attribute(store.connection, asked)
             judge.refine(store.connection)
             judge.restrict(store.connection, where)

@@ -122,7 +122,7 @@ class Verification(Sequence[HostVerdict]):
         if False in answers:
             return False
         readable = all(reading.counts.rejected <= reading.counts.records for reading in self.readings.values())
-        whole = all(one.whole for reading in self.readings.values() for one in reading.coverage)
+        whole = all(one.is_complete for reading in self.readings.values() for one in reading.coverage)
         seen = expected != Verdict.NO_EVIDENCE or self.window_read
         return True if answers and None not in answers and reliable and readable and whole and seen else None
 
@@ -167,7 +167,7 @@ class Verification(Sequence[HostVerdict]):
         if not self.readings["sidecar"].sources:
             found.append(queries.about("EGL194", 0))
         for hop, code in (("gateway", "EGL104"), ("sidecar", "EGL105")):
-            if partly := sum(not one.whole for one in self.readings[hop].coverage):
+            if partly := sum(not one.is_complete for one in self.readings[hop].coverage):
                 found.append(queries.about(code, partly))
         if rejected := self.counts.rejected:
             found.append(queries.about("EGL191", rejected))

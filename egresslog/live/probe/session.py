@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from egresslog.live.probe.locate import Sighting, find
 from egresslog.live.probe.request import Probe, application, probe, url_of
 from egresslog.log import Log
 from egresslog.sources.cluster.client import Cluster
-from egresslog.sources.cluster.discovery import pods_of
+from egresslog.sources.cluster.clock import Clock
+from egresslog.sources.cluster.discovery import list_pods
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.timespec import rfc3339
 from egresslog.verification.findings import Verdict
@@ -78,18 +78,19 @@ def attempt(
 
 
 def settle(
-    probes: Sequence[Probe], look: Look, *, wait: Callable[[float], None] = time.sleep
+    probes: Sequence[Probe], look: Look, *, wait: Callable[[float], None] | None = None
 ) -> tuple[Verification, Mapping[str, Log], list[Trial]]:
     """Looks until every probe's lines tell what became of it, or ten times.
 
     Args:
         probes: that were made.
         look: reads the logs as they are now, and gives verdicts and logs by hop.
-        wait: lets seconds pass.
+        wait: waits so many seconds; None: in real time.
 
     Raises:
         ClusterError: as ``read_cluster``.
     """
+    wait = wait or Clock().sleep
     for place in range(_LOOKS):
         wait(_FLUSH)
         found, logs = look()
@@ -112,7 +113,7 @@ def _container(cluster: Cluster, workload: str) -> Container:
     """The application's container of the first pod that runs."""
     target = Target.workload(workload)
     said = []
-    for pod in pods_of(cluster, target):
+    for pod in list_pods(cluster, target):
         found = application(pod)
         if isinstance(found, Container):
             return found
