@@ -552,7 +552,9 @@ def test_watch_begins_with_what_is_there(cluster: Cluster, server: Server, clien
         assert event["object"]["metadata"] == {"resourceVersion": str(cluster.version)}
         pod.restart()
         assert events_of(stream, 2) == [("MODIFIED", "gw-1")] * 2
-    with client.begin(f"GET {PODS}?watch=1&timeoutSeconds=1&resourceVersion={cluster.version}") as stream:
+    now = cluster.now()
+    with client.begin(f"GET {PODS}?watch=1&timeoutSeconds=240&resourceVersion={cluster.version}") as stream:
+        cluster.clock = lambda: now + 300 * 10**9
         assert stream.rest() == b""
 
 

@@ -82,7 +82,7 @@ def test_broken_streams_lose_nothing(cluster: Cluster, server: Server, faults: l
         fault.happened = 0
     server.faults += faults
     write(cluster, 1, 200, T0)
-    with following(server, silence=0.5) as received:
+    with following(server, silence=0.2) as received:
         received.until(lambda: received.count() == 200)
         write(cluster, 201, 300, T0 + 5 * SECOND)
         received.until(lambda: received.count() == 300)
@@ -98,7 +98,7 @@ def test_a_silent_stream_is_asked_for_anew(cluster: Cluster, server: Server) -> 
     """Old kubelets lose a follower at rotation and say nothing: what is in the new file comes, the rest is a gap."""
     cluster.old_kubelet = True
     write(cluster, 1, 10, T0)
-    with following(server, silence=0.5) as received:
+    with following(server, silence=0.2) as received:
         received.until(lambda: received.count() == 10)
         cluster.pod("istio-system", GATEWAY).log().rotate()
         write(cluster, 11, 20, T0 + 3 * SECOND)
@@ -145,7 +145,7 @@ def test_rotation_while_away_is_a_gap_with_its_true_bounds(cluster: Cluster, ser
 def test_rotated_away_and_nothing_new(cluster: Cluster, server: Server) -> None:
     """The file is empty after the break: that lines are missing is known only when reading ends."""
     write(cluster, 1, 20, T0)
-    with following(server, silence=0.5) as received:
+    with following(server, silence=0.2) as received:
         received.until(lambda: received.count() == 20)
         cluster.pod("istio-system", GATEWAY).log().rotate()
         before = logs_read(server)
