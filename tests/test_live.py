@@ -644,7 +644,7 @@ def test_what_the_kubelet_says_instead_of_a_log_is_an_error(server: Server, clus
     server.faults.append(fault)
     result = run("report")
     assert result.exit_code == 3
-    assert "the kubelet says: unable to retrieve container logs for containerd://1" in result.stderr
+    assert "the kubelet reported: unable to retrieve container logs for containerd://1" in result.stderr
 
 
 def test_what_real_envoys_wrote_reads_the_same(

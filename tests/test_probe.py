@@ -18,6 +18,7 @@ from egresslog.errors import ClusterError, UsageError
 from egresslog.live.probe.locate import Sighting, find
 from egresslog.live.probe.request import Probe, application, probe, url_of
 from egresslog.live.probe.tools import commands
+from egresslog.sources.cluster import exec as exec_module
 from egresslog.sources.cluster.client import Cluster as Api
 from egresslog.sources.cluster.exec import LIMIT, CommandResult, execute
 from egresslog.sources.cluster.pods import Container, choose_container
@@ -340,8 +341,9 @@ TALKS: dict[str, tuple[list[bytes], bytes, int | None, str]] = {
 
 @pytest.mark.parametrize(("frames", "stdout", "code", "problem"), TALKS.values(), ids=TALKS)
 def test_what_a_server_may_send(
-    tmp_path: Path, frames: list[bytes], stdout: bytes, code: int | None, problem: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes], stdout: bytes, code: int | None, problem: str
 ) -> None:
+    monkeypatch.setattr(exec_module, "_LINGER", 0.1)
     with answering(tmp_path, upgraded(*frames)) as (api, heads):
         done = execute(api, SLEEP, ["id"])
     assert (done.stdout, done.code, done.problem) == (stdout, code, problem)

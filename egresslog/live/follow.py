@@ -133,7 +133,7 @@ class Following:
         self.close()
 
     def close(self) -> None:
-        """Ends the reading; what was read and not taken is dropped."""
+        """Stops reading; what was read and not taken is dropped."""
         self._lines.close()
         self.reading.coverage = coverage = self._lines.coverage
         errors = [*self._lines.errors, *(covered.error for covered in coverage if covered.error)]

@@ -205,7 +205,7 @@ def _outcome(data: bytes) -> tuple[int | None, str]:
             return int(codes[0]), ""
         message = str(status["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None, one_line(data) or "the server did not say what went wrong"
+        return None, one_line(data) or "the server gave no reason"
     while message.startswith("Internal error occurred: "):  # each server on the way prepends it
         message = message.removeprefix("Internal error occurred: ")
     return None, one_line(message)

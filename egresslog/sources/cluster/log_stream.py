@@ -125,10 +125,8 @@ class LogStream:
                 attempt = 0
                 continue
             self.report.update(now)
-            if (
-                end == BodyEnd.COMPLETE and not self._follow
-                and (not self._partial_line or attempt == _PARTIAL_TRIES)
-            ):  # fmt: skip
+            is_end = end == BodyEnd.COMPLETE and not self._follow
+            if is_end and (not self._partial_line or attempt == _PARTIAL_TRIES):
                 self._take_partial_line()
                 return
             attempt = 0 if self.report.coverage.lines > lines else attempt + 1
@@ -190,9 +188,7 @@ class LogStream:
         requested = time.time_ns()
         server_time = self.connection.open(self.report.container, query) or requested
         self._is_open = True
-        if (
-            self._tail == 0 and not self._bodies
-        ):  # what is written from now on, also after a break before the first line
+        if self._tail == 0 and not self._bodies:  # lines from now on, even if the stream breaks before the first one
             self._since = server_time
             self.recent.start_at(self._since)
         self._bodies += 1
@@ -222,7 +218,7 @@ class LogStream:
         self.report.add_diagnostics([rest])
         if not self._follow:
             message = self.report.coverage.diagnostics[-1]
-            raise ClusterError(self.report.coverage.origin, f"the kubelet says: {message}")
+            raise ClusterError(self.report.coverage.origin, f"the kubelet reported: {message}")
 
     def _take(self, lines: bytes, overlap: Overlap) -> bool:
         """Passes on what is new; returns False if the lines are another instance's."""

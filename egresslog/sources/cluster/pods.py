@@ -89,8 +89,9 @@ class Target:
 
     def __str__(self) -> str:
         where = f"namespace {self.namespace}" if self.namespace else "all namespaces"
-        what = f"{(self.kind or 'workload').lower()} {self.name}" if self.name else f"pods with {self.selector}"
-        return f"{what if self.name or self.selector else 'pods with a sidecar'} in {where}"
+        if self.name:
+            return f"{(self.kind or 'workload').lower()} {self.name} in {where}"
+        return f"pods with {self.selector or 'a sidecar'} in {where}"
 
     def matches(self, pod: Pod) -> bool:
         """Whether a pod that the selector matches is one of the target's."""
@@ -215,12 +216,12 @@ def owners(pod: Pod) -> list[tuple[str, str]]:
     """Kind and name of the pod's owners, and of a ReplicaSet's Deployment (whose name it has, and a label's hash)."""
     meta = pod["metadata"]
     template_hash = (meta.get("labels") or {}).get("pod-template-hash")
-    found = []
+    result = []
     for owner in meta.get("ownerReferences") or ():
-        found.append((owner["kind"], owner["name"]))
+        result.append((owner["kind"], owner["name"]))
         if owner["kind"] == "ReplicaSet" and template_hash and owner["name"].endswith(f"-{template_hash}"):
-            found.append(("Deployment", owner["name"].removesuffix(f"-{template_hash}")))
-    return found
+            result.append(("Deployment", owner["name"].removesuffix(f"-{template_hash}")))
+    return result
 
 
 def _container_names(pod: Pod) -> list[str]:
