@@ -186,8 +186,8 @@ def test_no_place_for_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert list(drained(buffer)) == [0, 1]
 
 
-def test_what_cannot_be_read_back_is_told(files: Files) -> None:
-    """A damaged file costs what was in it: it is said how much, and what comes after is there."""
+def test_what_cannot_be_read_back_is_reported(files: Files) -> None:
+    """A damaged file costs what was in it: how much is reported, and what comes after is there."""
     buffer: Buffer[int] = Buffer(memory=1000)
     for number in range(20):
         assert buffer.put(number, 250)

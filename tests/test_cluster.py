@@ -1,4 +1,4 @@
-"""Which cluster, as whom, and what is said when it cannot be reached: kubeconfigs, plugins, proxies, certificates."""
+"""Which cluster, as whom, and the messages when it cannot be reached: kubeconfigs, plugins, proxies, certificates."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[Server]:
     cluster = Cluster()
     cluster.add_pod("gateway").log().write(TEXT.encode())
-    with Server(cluster) as made:
-        yield made
+    with Server(cluster) as server:
+        yield server
 
 
 def run(*arguments: str) -> Result:
@@ -54,9 +54,9 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def changed(made: Server, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
+def changed(server: Server, /, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
     """A kubeconfig with another user or cluster entry."""
-    path = made.kubeconfig()
+    path = server.kubeconfig()
     config = json.loads(path.read_text())
     if user is not None:
         config["users"][0]["user"] = user
@@ -85,7 +85,7 @@ def test_an_exec_plugin_gives_the_token(server: Server, tmp_path: Path) -> None:
     assert token not in result.output
 
 
-def test_a_failing_plugin_is_said(server: Server, tmp_path: Path) -> None:
+def test_a_failing_plugin_is_reported(server: Server, tmp_path: Path) -> None:
     """The client only logs it, and would go on without credentials."""
     user = plugin(tmp_path / "login", "echo 'your session has expired' >&2; exit 3")
     result = run("parse", "--kubeconfig", str(changed(server, user=user)))
@@ -103,7 +103,7 @@ def test_refused_credentials(server: Server) -> None:
 
 
 def test_certificates_are_verified(server: Server, tmp_path: Path) -> None:
-    """A server of another authority is not asked; what to look at is said."""
+    """A server of another authority is not asked; the message says what to look at."""
     with Server(Cluster()) as other:
         config = changed(server, certificate_authority=str(other.ca_file))
         result = run("parse", "--kubeconfig", str(config))
@@ -129,7 +129,7 @@ def test_several_kubeconfigs(server: Server, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "a: b", "contexts: 7", "\0\1\2"])
-def test_a_broken_kubeconfig_is_said(tmp_path: Path, content: str) -> None:
+def test_a_broken_kubeconfig_is_reported(tmp_path: Path, content: str) -> None:
     """Never a traceback."""
     path = tmp_path / "config"
     path.write_text(content)

@@ -27,15 +27,15 @@ from .kubeapi.server import Server
 
 @pytest.fixture
 def cluster() -> Cluster:
-    made = Cluster()
-    made.add_pod(GATEWAY)
-    return made
+    cluster = Cluster()
+    cluster.add_pod(GATEWAY)
+    return cluster
 
 
 @pytest.fixture
 def server(cluster: Cluster) -> Iterator[Server]:
-    with Server(cluster) as made:
-        yield made
+    with Server(cluster) as server:
+        yield server
 
 
 def write(cluster: Cluster, first: int, last: int, at: int, step: int = SECOND // 100, pod: str = GATEWAY) -> None:
@@ -360,7 +360,7 @@ def test_the_server_is_away_for_some_time(server: Server, cluster: Cluster) -> N
         write(cluster, 21, 40, T0 + SECOND)
         cluster.add_pod("gateway-2")
         write(cluster, 1, 5, T0 + SECOND, pod="gateway-2")
-        received.until(lambda: received.notices_of("error"))  # it is said that the server is away
+        received.until(lambda: received.notices_of("error"))  # that the server is away is reported
         server.start()
         other = "istio-system/gateway-2/istio-proxy"
         received.until(lambda: received.count() == 40 and received.count(other) == 5)
@@ -648,7 +648,7 @@ def test_stamps_that_cross_a_second(server: Server, cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("status", [None, 500])
 def test_what_is_away_in_the_end_is_a_gap(server: Server, cluster: Cluster, status: int | None) -> None:
-    """The server or the kubelet has not answered since line 20: what came after is not known, and that is said."""
+    """The server or the kubelet has not answered since line 20: what came after is not known, and that is reported."""
     write(cluster, 1, 20, T0)
     with following(server) as received:
         received.until(lambda: received.count() == 20)

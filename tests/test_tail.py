@@ -243,7 +243,7 @@ def test_missing_files(tmp_path: Path) -> None:
 
 
 def test_a_new_file_that_may_not_be_read_yet() -> None:
-    """logrotate creates the file, then gives it to its owner: said once, and followed when it can be."""
+    """logrotate creates the file, then gives it to its owner: reported once, and followed when it can be."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.log"
         path.write_bytes(b"1\n")
