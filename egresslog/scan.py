@@ -17,7 +17,7 @@ from egresslog.filters import Filter
 from egresslog.records.batch import with_lines
 from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
 from egresslog.sources.coverage import Coverage, Gap
-from egresslog.sources.paths import Found
+from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
@@ -89,10 +89,13 @@ class Scan:
     _batches: Iterator[pa.RecordBatch] = field(default=iter(()), repr=False)
 
     @classmethod
-    def begin(cls, found: Found) -> Self:
+    def begin(cls, sources: Sources) -> Self:
         """A scan of which nothing is known but what is to be read."""
         return cls(
-            notes=tuple(found.notes), advice=tuple(found.advice), errors=list(found.errors), coverage=found.coverage
+            notes=tuple(sources.notes),
+            advice=tuple(sources.advice),
+            errors=list(sources.errors),
+            coverage=sources.coverage,
         )
 
     def attach(self, batches: Iterator[pa.RecordBatch]) -> None:
@@ -163,7 +166,7 @@ class Scan:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not self.errors and all(covered.whole for covered in self.coverage)
+        return not self.errors and all(covered.is_complete for covered in self.coverage)
 
     def card(self) -> dict[str, str]:
         """A summary in words, for notebooks."""

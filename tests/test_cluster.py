@@ -1,8 +1,9 @@
-"""Which cluster, as whom, and what is said when it cannot be reached: kubeconfigs, plugins, proxies, certificates."""
+"""Which cluster, as whom, and the messages when it cannot be reached: kubeconfigs, plugins, proxies, certificates."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +18,13 @@ from typer.testing import CliRunner, Result
 
 import egresslog
 from egresslog.cli.app import app
-from egresslog.errors import ClusterError
+from egresslog.cli.logs import split
+from egresslog.errors import ClusterError, UsageError
 from egresslog.sources.cluster.client import Cluster as Api
+from egresslog.sources.cluster.clock import Clock
+from egresslog.sources.cluster.pods import Target, is_target
 
-from .following import INTERRUPTIBLE
+from .following import INTERRUPTIBLE, FastClock
 from .kubeapi.cluster import Cluster
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
@@ -29,12 +33,18 @@ from .test_parser import TEXT
 PODS = "/api/v1/namespaces/istio-system/pods"
 
 
+@pytest.fixture(autouse=True)
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands wait less between attempts."""
+    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     cluster = Cluster()
     cluster.add_pod("gateway").log().write(TEXT.encode())
-    with Server(cluster) as made:
-        yield made
+    with Server(cluster) as server:
+        yield server
 
 
 def run(*arguments: str) -> Result:
@@ -44,9 +54,9 @@ def run(*arguments: str) -> Result:
     return result
 
 
-def changed(made: Server, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
+def changed(server: Server, /, *, user: dict[str, object] | None = None, **cluster: object) -> Path:
     """A kubeconfig with another user or cluster entry."""
-    path = made.kubeconfig()
+    path = server.kubeconfig()
     config = json.loads(path.read_text())
     if user is not None:
         config["users"][0]["user"] = user
@@ -75,7 +85,7 @@ def test_an_exec_plugin_gives_the_token(server: Server, tmp_path: Path) -> None:
     assert token not in result.output
 
 
-def test_a_failing_plugin_is_said(server: Server, tmp_path: Path) -> None:
+def test_a_failing_plugin_is_reported(server: Server, tmp_path: Path) -> None:
     """The client only logs it, and would go on without credentials."""
     user = plugin(tmp_path / "login", "echo 'your session has expired' >&2; exit 3")
     result = run("parse", "--kubeconfig", str(changed(server, user=user)))
@@ -93,7 +103,7 @@ def test_refused_credentials(server: Server) -> None:
 
 
 def test_certificates_are_verified(server: Server, tmp_path: Path) -> None:
-    """A server of another authority is not asked; what to look at is said."""
+    """A server of another authority is not asked; the message says what to look at."""
     with Server(Cluster()) as other:
         config = changed(server, certificate_authority=str(other.ca_file))
         result = run("parse", "--kubeconfig", str(config))
@@ -119,7 +129,7 @@ def test_several_kubeconfigs(server: Server, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "a: b", "contexts: 7", "\0\1\2"])
-def test_a_broken_kubeconfig_is_said(tmp_path: Path, content: str) -> None:
+def test_a_broken_kubeconfig_is_reported(tmp_path: Path, content: str) -> None:
     """Never a traceback."""
     path = tmp_path / "config"
     path.write_text(content)
@@ -225,7 +235,7 @@ def test_what_answers_is_no_cluster(tmp_path: Path) -> None:
     listener.close()
     thread.join()
     assert result.exit_code == 3
-    assert "is no Kubernetes API" in result.stderr
+    assert "not a Kubernetes API" in result.stderr
     assert "\x1b[31m" not in result.stderr
 
 
@@ -235,12 +245,12 @@ def test_lists_come_in_pages(server: Server, monkeypatch: pytest.MonkeyPatch) ->
         server.cluster.add_pod(f"more-{number}")
     monkeypatch.setattr("egresslog.sources.cluster.client._PAGE", 3)
     api = Api.connect(kubeconfig=str(server.kubeconfig()))
-    pods, version = api.items(PODS)
+    pods, version = api.list_objects(PODS)
     assert len({pod["metadata"]["name"] for pod in pods}) == len(pods) == 8
     assert version
     assert [request.query.get("limit") for request in server.requests] == ["3", "3", "3"]
     server.cluster.oldest_version = 10**9  # what a page goes on from is too old
-    assert len(api.items(PODS)[0]) == 8
+    assert len(api.list_objects(PODS)[0]) == 8
     assert [request.status for request in server.requests][3:] == [200, 410, 200]
     api.close()
 
@@ -284,6 +294,48 @@ def test_a_kubeconfig_is_not_repeated_in_messages(server: Server) -> None:
         result = run("parse", "--kubeconfig", str(one))
         assert result.exit_code == 3
         assert "S3cr3t" not in result.output
+
+
+TARGETS = {
+    "deploy/x": "Deployment", "Deploy/x": "Deployment", "DEPLOYMENT/x": "Deployment", "deployment.apps/x": "Deployment",
+    "deployments.apps/x": "Deployment", "deployments.v1.apps/x": "Deployment", "po/x": "Pod", "Pods/x": "Pod",
+    "sts/x": "StatefulSet", "statefulset.apps/x": "StatefulSet", "ds/x": "DaemonSet", "rs/x": "ReplicaSet",
+    "job/x": "Job", "jobs.batch/x": "Job",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "kind"), TARGETS.items(), ids=TARGETS)
+def test_targets_are_spelled_as_for_kubectl(text: str, kind: str) -> None:
+    """The command line and the library accept the same: in any case, with the API group or without."""
+    assert is_target(text)
+    assert split([text]) == ([text], [])
+    target = Target.parse(text, "default")
+    assert (target.kind, target.name) == (kind, "x")
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "deploy", "deploy/", "/x", "service/x", "pods.apps/x", "deploy/x/y", "logs/x.log"]
+)
+def test_what_is_no_target(text: str) -> None:
+    """It is a file, and as a target it is refused."""
+    assert not is_target(text)
+    assert split([text]) == ([], [text])
+    with pytest.raises(UsageError, match="not a target"):
+        Target.parse(text, "default")
+
+
+def test_kubectl_accepts_the_same_spellings(server: Server) -> None:
+    """The real one. Only short names must be lower case there."""
+    if not shutil.which("kubectl"):
+        pytest.skip("no kubectl here")
+    labels = {"istio": "egressgateway"}
+    metadata = {"name": "x", "namespace": "istio-system"}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {}}}
+    server.cluster.add({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    for text in ("deploy/x", "DEPLOYMENT/x", "Deployment.apps/x", "deployments.apps/x", "deployments.v1.apps/x"):
+        command = ["kubectl", "--kubeconfig", str(server.kubeconfig()), "-n", "istio-system", "logs", text]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == (f"{TEXT}\n", "")
 
 
 @pytest.mark.parametrize("namespace", ["../../../api/v1/namespaces/istio-system", "x?limit=1", "a/b", "Upper"])

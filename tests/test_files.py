@@ -50,8 +50,8 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "zstd": zstd,
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
+    "bz2": lambda data: bz2.compress(data, 1),
+    "xz": lambda data: lzma.compress(data, preset=0),
     "utf-8 with BOM": lambda data: b"\xef\xbb\xbf" + data,
     "utf-16 of PowerShell": lambda data: data.replace(b"\n", b"\r\n").decode().encode("utf-16"),
     "utf-16 big-endian": lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
@@ -151,7 +151,7 @@ def test_directory_is_all_its_files_in_natural_order(tmp_path: Path) -> None:
 
 
 def test_links_to_directories_are_not_followed(tmp_path: Path) -> None:
-    """Loops and ways out of the directory that was named are told, not followed; a link that is named is."""
+    """Loops and ways out of the directory that was named are reported, not followed; a link that is named is."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.log").write_text(SEED + "\n")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
@@ -186,7 +186,7 @@ def test_globs_and_names_with_brackets(tmp_path: Path) -> None:
 
 
 def test_the_same_file_is_read_once(tmp_path: Path) -> None:
-    """/var/log/containers links to /var/log/pods: nothing is counted twice, and it is said."""
+    """/var/log/containers links to /var/log/pods: nothing is counted twice, and a note says so."""
     (tmp_path / "0.log").write_text(SEED + "\n")
     (tmp_path / "link.log").symlink_to(tmp_path / "0.log")
     log = read([tmp_path / "0.log", tmp_path])
@@ -256,10 +256,10 @@ def test_progress_counts_stored_bytes(tmp_path: Path) -> None:
     """Progress adds up to the file's size, packed or not."""
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(LINES * 1000))
-    told: list[int] = []
-    log = read(path, progress=told.append)
+    sizes: list[int] = []
+    log = read(path, progress=sizes.append)
     assert log.counts.records == 3000
-    assert sum(told) == log.size == path.stat().st_size
+    assert sum(sizes) == log.size == path.stat().st_size
 
 
 def test_no_permission() -> None:

@@ -16,7 +16,7 @@ MAY = {
     "networks": {"errors"},
     "timespec": {"errors"},
     "records": {"errors"},
-    "sources": {"errors", "records"},
+    "sources": {"errors", "records", "timespec"},
     "filters": {"errors", "networks", "records", "timespec"},
     "report": {"errors", "records", "timespec"},
     "mesh": {"errors", "records"},
@@ -25,7 +25,7 @@ MAY = {
     "log": {"database", "errors", "filters", "records", "report", "scan", "sources"},
     "verification": {"database", "errors", "filters", "log", "networks", "records", "scan", "sources"},
     "live": {"errors", "filters", "log", "mesh", "records", "scan", "sources", "timespec", "verification"},
-    "show": {"errors", "filters", "live", "log", "records", "report", "scan", "sources", "verification"},
+    "show": {"errors", "filters", "live", "log", "records", "report", "scan", "sources", "timespec", "verification"},
     "cli": {
         "errors",
         "filters",

@@ -20,9 +20,10 @@ from typer.testing import CliRunner, Result
 import egresslog
 from egresslog.cli.app import app
 from egresslog.errors import ClusterError, UsageError
+from egresslog.sources.cluster.clock import Clock
 from egresslog.verification.verdict import Verdict
 
-from .following import INTERRUPTIBLE, SECOND, T0
+from .following import INTERRUPTIBLE, SECOND, T0, FastClock
 from .kubeapi.cluster import Cluster
 from .kubeapi.exec import ExecRequest, ExecResult
 from .kubeapi.faults import Fault
@@ -55,23 +56,30 @@ PAST = (
 )
 
 
+@pytest.fixture(autouse=True)
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that run in this process wait less between attempts."""
+    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+    monkeypatch.setattr(Clock, "sleep", FastClock.sleep)
+
+
 @pytest.fixture
 def cluster() -> Cluster:
-    made = Cluster()
-    made.clock = lambda: T0 - 60 * SECOND  # pods came before their lines
-    made.add_pod(GATEWAY, ip="10.244.2.20", owner=("Deployment", "istio-egressgateway"))
-    made.add_pod(
+    cluster = Cluster()
+    cluster.clock = lambda: T0 - 60 * SECOND  # pods came before their lines
+    cluster.add_pod(GATEWAY, ip="10.244.2.20", owner=("Deployment", "istio-egressgateway"))
+    cluster.add_pod(
         SLEEP, "default", labels={"app": "sleep"}, containers=("sleep", "istio-proxy"), ip="10.244.1.15",
         owner=("Deployment", "sleep"),
     )  # fmt: skip
-    return made
+    return cluster
 
 
 @pytest.fixture
 def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(cluster) as made:
-        monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig()))
-        yield made
+    with Server(cluster) as server:
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
+        yield server
 
 
 def write(cluster: Cluster, *lines: str, namespace: str = "istio-system", pod: str = GATEWAY, at: int = T0) -> None:
@@ -91,7 +99,7 @@ def hosts(result: Result) -> list[str]:
 
 
 def test_without_files_it_is_the_gateway_of_the_cluster(server: Server, cluster: Cluster) -> None:
-    """Every replica of istio=egressgateway in istio-system; what was read of each is said."""
+    """Every replica of istio=egressgateway in istio-system; what was read of each is reported."""
     cluster.add_pod("istio-egressgateway-7d9f-fghij", ip="10.244.2.21")
     cluster.add_pod("istio-ingressgateway-1", labels={"istio": "ingressgateway"})
     write(cluster, AGENT, TEXT, SEED)
@@ -212,7 +220,7 @@ def test_no_pods_says_where_some_are(server: Server, cluster: Cluster) -> None:
     )
 
 
-def test_a_container_that_waits_is_told(server: Server, cluster: Cluster) -> None:
+def test_a_container_that_waits_is_reported(server: Server, cluster: Cluster) -> None:
     """No log, and why."""
     cluster.add_pod("waiting", "new", running=False)
     cluster.pod("new", "waiting").wait("ImagePullBackOff", message="Back-off pulling image")
@@ -230,7 +238,7 @@ OTEL = (
 
 
 @pytest.mark.parametrize(("mesh", "word"), [(OFF, "accessLogFile"), (OTEL, "otel")])
-def test_a_log_that_is_off_is_told(server: Server, cluster: Cluster, mesh: str, word: str) -> None:
+def test_a_log_that_is_off_is_reported(server: Server, cluster: Cluster, mesh: str, word: str) -> None:
     """Only the proxy's own messages: the mesh's configuration says why. Never a pass."""
     config = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "istio", "namespace": "istio-system"}}
     cluster.add({**config, "data": {"mesh": mesh}})
@@ -283,7 +291,7 @@ def test_bypassed_from_the_cluster(server: Server, cluster: Cluster) -> None:
 
 
 def test_the_clusters_knowledge_covers_a_silent_gateway(server: Server, cluster: Cluster) -> None:
-    """The gateway's log was read to now and has no line of it: said so, not that its log was not read."""
+    """The gateway's log was read to now and has no line of it: that is reported, not that its log was not read."""
     write(cluster, AGENT)
     write(cluster, AT_GATEWAY.replace("10.244.1.15:56962", "10.244.1.99:1"), at=T0 + SECOND)
     write(
@@ -342,7 +350,7 @@ def test_read_cluster_is_a_log(server: Server, cluster: Cluster) -> None:
     assert len(log.to_pandas()) == 2
     assert list(log.summary()["requests"]) == [2]
     (covered,) = log.coverage
-    assert (covered.lines, covered.first, covered.last, covered.whole) == (2, T0, T0 + SECOND // 100, True)
+    assert (covered.lines, covered.first, covered.last, covered.is_complete) == (2, T0, T0 + SECOND // 100, True)
     with pytest.raises(UsageError):
         egresslog.read_cluster("deploy/x", selector="a=b")
     sidecars = egresslog.read_sidecars("default/sleep")
@@ -419,7 +427,7 @@ def test_tail_in_a_pipe_is_ndjson_and_raw_is_the_line(server: Server, cluster: C
     assert tail.interrupt()[2] == 0
 
 
-def test_tail_says_what_is_missing(server: Server, cluster: Cluster) -> None:
+def test_tail_reports_what_is_missing(server: Server, cluster: Cluster) -> None:
     """Two restarts while the server was away: a gap, exit code 3."""
     write(cluster, TEXT)
     tail = Tail(server.kubeconfig())
@@ -469,9 +477,9 @@ def curl(cluster: Cluster, *, at_gateway: bool = True) -> None:
         if at_gateway:
             cluster.pod("istio-system", GATEWAY).log().write(gateway.encode())
         form = asked.command[asked.command.index("-w") + 1]
-        told = {"http_code": "200", "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
+        values = {"http_code": "200", "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
                 "remote_port": "80"}  # fmt: skip
-        text = re.sub(r"%\{(\w+)\}", lambda name: told.get(name[1], ""), form).replace("\\n", "\n")
+        text = re.sub(r"%\{(\w+)\}", lambda name: values.get(name[1], ""), form).replace("\\n", "\n")
         return ExecResult(stdout=text.encode())
 
     cluster.commands.append(answer)
@@ -515,7 +523,7 @@ def test_no_probe_without_the_flag(server: Server, cluster: Cluster) -> None:
     assert {request.method for request in server.requests} == {"GET"}
 
 
-def test_an_image_without_tools_is_said(server: Server, cluster: Cluster) -> None:
+def test_an_image_without_tools_is_reported(server: Server, cluster: Cluster) -> None:
     """Neither curl nor wget: what to do instead."""
     result = run("verify", "edition.cnn.com", "--from", "default/sleep", "--probe")
     assert result.exit_code == 3
@@ -565,7 +573,7 @@ def test_watch_prints_what_changes(server: Server, cluster: Cluster) -> None:
 
 
 def test_tail_that_reads_nothing_does_not_pass(server: Server, cluster: Cluster) -> None:
-    """No such pods, no rights, nothing at all: it is said, and the exit code is 3."""
+    """No such pods, no rights, nothing at all: it is reported, and the exit code is 3."""
     cluster.forbid("nobody", "list")
     for user, arguments, words in (
         ("admin", ("-n", "typo"), "there are none yet; waiting for some"),
@@ -636,7 +644,7 @@ def test_what_the_kubelet_says_instead_of_a_log_is_an_error(server: Server, clus
     server.faults.append(fault)
     result = run("report")
     assert result.exit_code == 3
-    assert "the kubelet says: unable to retrieve container logs for containerd://1" in result.stderr
+    assert "the kubelet reported: unable to retrieve container logs for containerd://1" in result.stderr
 
 
 def test_what_real_envoys_wrote_reads_the_same(
@@ -667,10 +675,15 @@ def test_what_real_envoys_wrote_reads_the_same(
     live = egresslog.verify(gateway=gateway, sidecars=egresslog.read_sidecars(but=gateway), external=[OUTSIDE])
     assert len(files) > 30
     # What the gateway's coverage decides about may differ: the cluster knows that its log was read until now.
-    told = {Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED, Verdict.BLOCKED}
+    certain_verdicts = {Verdict.PROVEN, Verdict.BYPASSED, Verdict.MISROUTED, Verdict.BLOCKED}
 
     def certain(found: egresslog.Verification) -> dict[str, dict[Verdict, int]]:
-        return {one.host: {verdict: count for verdict, count in one.counts.items() if verdict in told} for one in found}
+        return {
+            one.host: {verdict: count for verdict, count in one.counts.items() if verdict in certain_verdicts}
+            for one in found
+        }
 
     assert certain(live) == certain(files)
-    assert {one.host for one in live if one.verdict in told} == {one.host for one in files if one.verdict in told}
+    assert {one.host for one in live if one.verdict in certain_verdicts} == {
+        one.host for one in files if one.verdict in certain_verdicts
+    }

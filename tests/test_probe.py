@@ -18,9 +18,11 @@ from egresslog.errors import ClusterError, UsageError
 from egresslog.live.probe.locate import ProbeLines, locate
 from egresslog.live.probe.request import Probe, application, send_request, url_of
 from egresslog.live.probe.tools import commands
+from egresslog.sources.cluster import exec as exec_module
 from egresslog.sources.cluster.client import Cluster as Api
-from egresslog.sources.cluster.exec import LIMIT, Executed, execute, one_line
-from egresslog.sources.cluster.pods import Container, choose
+from egresslog.sources.cluster.exec import LIMIT, CommandResult, execute
+from egresslog.sources.cluster.pods import Container, choose_container
+from egresslog.sources.messages import one_line
 
 from .kubeapi import exec_api
 from .kubeapi.cluster import Cluster, ExecRequest, ExecResult
@@ -81,7 +83,7 @@ def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def sleep(cluster: Cluster, name: str = "sleep") -> Container:
-    found = choose(cluster.pod("default", "sleep-1").object, name)
+    found = choose_container(cluster.pod("default", "sleep-1").object, name)
     assert isinstance(found, Container)
     return found
 
@@ -96,7 +98,7 @@ SLEEP = Container("default", "sleep-1", "uid", "sleep", state="running", ips=(PO
 def test_what_a_command_printed_and_its_exit_code(cluster: Cluster, api: Api, protocol: str, code: int) -> None:
     cluster.commands.append(lambda _: ExecResult(b"out\n", b"err\n", code))
     done = execute(api, sleep(cluster), ["echo", "out"])
-    assert done == Executed(("echo", "out"), b"out\n", b"err\n", code, "", ended=True)
+    assert done == CommandResult(("echo", "out"), b"out\n", b"err\n", code, "", ended=True)
     assert not done.missing
 
 
@@ -146,7 +148,7 @@ def test_much_output_is_cut_and_the_exit_code_is_known(cluster: Cluster, api: Ap
 
 
 def test_no_such_program(cluster: Cluster, api: Api, protocol: str) -> None:
-    """Words of containerd and runc (shared transcripts, exec-not-found)."""
+    """Words of containerd and runc (tests/kubeapi/recordings/exec-not-found.json)."""
     cluster.make_container_id = lambda: "d668"
     done = execute(api, sleep(cluster), ["curl", "-s"])
     assert (done.code, done.ended, done.missing) == (None, True, True)
@@ -171,7 +173,7 @@ RUNTIMES = {
 @pytest.mark.parametrize("told", RUNTIMES.values(), ids=RUNTIMES)
 def test_every_runtime_says_it_in_its_own_words(told: tuple[int | None, str, str]) -> None:
     code, stderr, problem = told
-    assert Executed(("curl",), b"", stderr.encode(), code, problem, ended=True).missing
+    assert CommandResult(("curl",), b"", stderr.encode(), code, problem, ended=True).missing
 
 
 @pytest.mark.parametrize(
@@ -184,8 +186,8 @@ def test_every_runtime_says_it_in_its_own_words(told: tuple[int | None, str, str
     ],
 )
 def test_what_is_no_missing_program(code: int | None, stderr: str, problem: str) -> None:
-    assert not Executed(("curl",), b"", stderr.encode(), code, problem, ended=True).missing
-    assert not Executed(("curl",), b"", b"", None, "curl: not found", ended=False).missing
+    assert not CommandResult(("curl",), b"", stderr.encode(), code, problem, ended=True).missing
+    assert not CommandResult(("curl",), b"", b"", None, "curl: not found", ended=False).missing
 
 
 def test_a_server_that_refuses(cluster: Cluster, server: Server, api: Api) -> None:
@@ -209,9 +211,9 @@ def test_a_server_that_refuses(cluster: Cluster, server: Server, api: Api) -> No
 
 
 FAULTS = {
-    "reset": (Fault("reset", "exec", after_bytes=40), "the connection broke off: "),
-    "reset at once": (Fault("reset", "exec"), "the connection broke off: "),
-    "cut": (Fault("cut", "exec", after_bytes=40), "the connection broke off: "),
+    "reset": (Fault("reset", "exec", after_bytes=40), "the connection broke: "),
+    "reset at once": (Fault("reset", "exec"), "the connection broke: "),
+    "cut": (Fault("cut", "exec", after_bytes=40), "the connection broke: "),
     "half-open": (Fault("silence", "exec", after_bytes=40), "no end after 0.5 s"),
     "half-open at once": (Fault("silence", "exec", after_bytes=0), "no end after 0.5 s"),
 }
@@ -333,14 +335,15 @@ TALKS: dict[str, tuple[list[bytes], bytes, int | None, str]] = {
                   b'"reason":"InternalError","details":{"causes":[{"message":"no way"}]},"code":500}'), CLOSE],
         b"", None, "no way",
     ),
-    "a frame that is none": ([b"\xf2\x00"], b"", None, "the connection broke off: rsv is not implemented, yet"),
+    "a frame that is none": ([b"\xf2\x00"], b"", None, "the connection broke: rsv is not implemented, yet"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("frames", "stdout", "code", "problem"), TALKS.values(), ids=TALKS)
 def test_what_a_server_may_send(
-    tmp_path: Path, frames: list[bytes], stdout: bytes, code: int | None, problem: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes], stdout: bytes, code: int | None, problem: str
 ) -> None:
+    monkeypatch.setattr(exec_module, "_LINGER", 0.1)
     with answering(tmp_path, upgraded(*frames)) as (api, heads):
         done = execute(api, SLEEP, ["id"])
     assert (done.stdout, done.code, done.problem) == (stdout, code, problem)
@@ -372,8 +375,8 @@ def answer(text: bytes) -> Any:
 
 BETWEEN = {
     "a redirect": (b"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n", "Redirect limit exhausted", None),
-    "no WebSocket": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello (HTTP 200); what answered is no API", 200),
-    "a login page": (b"HTTP/1.1 403 No\r\n\r\n", "no reason given (HTTP 403); what answered is no API server", 403),
+    "no WebSocket": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello (HTTP 200); not the answer of an API", 200),
+    "a login page": (b"HTTP/1.1 403 No\r\n\r\n", "no reason given (HTTP 403); not the answer of an API server", 403),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "Invalid status line", None),
     "nothing": (b"", "cannot be reached: Connection to remote host was lost", None),
     "half a head": (b"HTTP/1.1 101 Switching", "cannot be reached: Connection to remote host was lost", None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from egresslog.scan import Scan
 
 _LAST = 10  # lines of each log, as with `tail`
-_TARGET = re.compile(
-    r"(po|pods?|deploy|deployments?(\.apps)?|rs|replicasets?|sts|statefulsets?|ds|daemonsets?|jobs?)/[^/]+"
-)
 
 
 def split(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -29,8 +25,9 @@ def split(names: Sequence[str]) -> tuple[list[str], list[str]]:
         UsageError: there are both.
     """
     from egresslog.errors import UsageError
+    from egresslog.sources.cluster.pods import is_target
 
-    targets = [name for name in names if _TARGET.fullmatch(name) and not Path(name).exists()]
+    targets = [name for name in names if is_target(name) and not Path(name).exists()]
     paths = [name for name in names if name not in targets]
     if targets and paths:
         raise UsageError(f"{targets[0]} is in a cluster and {paths[0]} is a file: give only one of the two kinds")

@@ -2,137 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from egresslog.errors import ClusterError, FormatError, SourceError
 from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import role
 from egresslog.records.catalogue import known
 from egresslog.records.format import Format
-from egresslog.sources.cluster.client import FORBIDDEN, GONE, Cluster
+from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.pods import NAMESPACE, SELECTOR, Target
-from egresslog.sources.cluster.snapshot import Collected
 from egresslog.sources.coverage import Coverage
+from egresslog.sources.paths import Sources
 
-_TELEMETRIES = ("v1", "v1alpha1")  # Istio 1.22 brought the first
+_TELEMETRY_VERSIONS = ("v1", "v1alpha1")  # v1 since Istio 1.22
 _REVISION = "istio.io/rev"
-_NAMED = 5  # namespaces, containers
+_MAX_NAMED = 5  # namespaces or containers in one message
 
 
-def missing(cluster: Cluster, targets: Sequence[Target], found: Collected) -> SourceError:
-    """The error of having found no container at all."""
+class Diagnosis(NamedTuple):
+    """What the mesh's configuration says about logs that are about to be read.
+
+    Attributes:
+        format: to read them with.
+        notes: what to know about them.
+        no_access_log: why they may have no access log.
+    """
+
+    format: str | Mapping[str, Any] | Format | None
+    notes: list[str]
+    no_access_log: list[str]
+
+
+def nothing_found(cluster: Cluster, targets: Sequence[Target], found: Sources) -> SourceError:
+    """The error for targets without any container."""
     for error in found.errors:
-        return explained(error, targets)
+        return with_missing_rights(error, targets)
     if found.notes:
-        return ClusterError(cluster.name, "; ".join(found.notes[:_NAMED]))
-    asked = " or ".join(map(str, targets))
-    return ClusterError(cluster.name, f"found no {asked}{_elsewhere(cluster, targets)}")
+        return ClusterError(cluster.name, "; ".join(found.notes[:_MAX_NAMED]))
+    names = " or ".join(map(str, targets))
+    return ClusterError(cluster.name, f"found no {names}{_other_places(cluster, targets)}")
 
 
-def explained(error: SourceError, targets: Sequence[Target]) -> SourceError:
-    """The error with the Role that is missing, if it is rights that are."""
-    if not isinstance(error, ClusterError) or error.status != FORBIDDEN:
+def with_missing_rights(error: SourceError, targets: Sequence[Target]) -> SourceError:
+    """The error, with the Role that is needed if rights are missing."""
+    if not isinstance(error, ClusterError) or error.status != HTTPStatus.FORBIDDEN:
         return error
-    spaces = list(dict.fromkeys(target.namespace or "" for target in targets))
-    roles = "---\n".join(role(space, sidecars=False, probe=False, static=False) for space in spaces)
+    namespaces = list(dict.fromkeys(target.namespace or "" for target in targets))
+    roles = "---\n".join(role(namespace, sidecars=False, probe=False, static=False) for namespace in namespaces)
     return with_roles(error, roles)
 
 
 def with_roles(error: ClusterError, roles: str) -> ClusterError:
-    """A refusal with what it takes."""
-    reason = f"{error.reason}\nWhat it takes, for somebody who may to apply (name the subject):\n{roles}"
+    """The error, with the Roles that are needed."""
+    reason = f"{error.reason}\nNeeded, to be applied by someone who may (fill in the subject):\n{roles}"
     return ClusterError(error.origin, reason.rstrip(), error.status)
 
 
-def settings(cluster: Cluster, coverage: Sequence[Coverage]) -> list[AccessLog]:
+def access_log_settings(cluster: Cluster, coverage: Sequence[Coverage]) -> list[AccessLog]:
     """What the mesh's configuration says about the access logs of these containers; each different answer once.
 
-    What may not be read is taken as not known.
+    What may not be read counts as not known.
     """
-    meshes: dict[str, str | None] = {}
-    telemetries = _telemetries(cluster, {covered.container.namespace for covered in coverage})
-    made: dict[str, AccessLog] = {}
-    for covered in coverage:
-        container = covered.container
+    mesh_configs: dict[str, str | None] = {}
+    telemetries = _telemetries(cluster, {entry.container.namespace for entry in coverage})
+    answers: list[AccessLog] = []
+    for entry in coverage:
+        container = entry.container
         name = _config_map(container.labels)
-        if name not in meshes:
-            meshes[name] = _mesh(cluster, name)
+        if name not in mesh_configs:
+            mesh_configs[name] = _mesh_config(cluster, name)
         answer = access_log(
-            meshes[name], telemetries, namespace=container.namespace, labels=container.labels, config_map=name
+            mesh_configs[name], telemetries, namespace=container.namespace, labels=container.labels, config_map=name
         )
-        made.setdefault(answer.why, answer)
-    return list(made.values())
+        if answer not in answers:
+            answers.append(answer)
+    return answers
 
 
-def about(
+def diagnose(
     cluster: Cluster,
     coverage: Sequence[Coverage],
     format: str | Mapping[str, Any] | Format | None,  # noqa: A002
-) -> tuple[str | Mapping[str, Any] | Format | None, list[str], list[str]]:
-    """The format to read with, what to know about the logs, and why they may have no access log lines."""
-    found = settings(cluster, coverage)
-    notes = caveats(found)
+) -> Diagnosis:
+    """What the mesh's configuration says about the logs of containers; ``format``: the user's, None to detect it."""
+    answers = access_log_settings(cluster, coverage)
+    notes = caveats(answers)
     if format is None:
         try:
-            format = own_format(found)  # noqa: A001
+            format = own_format(answers)  # noqa: A001
         except FormatError as error:
             notes.append(f"the mesh's own format cannot be used: {error.reason}")
         else:
             if format:
-                notes.append(f"the format is the mesh's own: {found[0].why}; --format names another")
-    return format, notes, advice(found, coverage)
+                notes.append(f"the format is the mesh's own: {answers[0].why}; --format sets another")
+    return Diagnosis(format, notes, reasons_for_no_access_log(answers, coverage))
 
 
-def own_format(found: Sequence[AccessLog]) -> Format | None:
-    """The mesh's own format, if it is none of the catalogue's and the same for all containers.
+def own_format(answers: Sequence[AccessLog]) -> Format | None:
+    """The mesh's own format, if it is not in the catalogue and is the same for all containers.
 
     Raises:
-        FormatError: it is one that egresslog cannot use.
+        FormatError: egresslog cannot use it.
     """
-    if len(found) != 1 or found[0].format is None or known(found[0].format):
+    if not answers or answers[0].format is None or known(answers[0].format):
         return None
-    return Format.compile(found[0].format, omit_empty=found[0].omit_empty)
+    template, omit_empty = answers[0].format, answers[0].omit_empty
+    if any((answer.format, answer.omit_empty) != (template, omit_empty) for answer in answers):
+        return None
+    return Format.compile(template, omit_empty=omit_empty)
 
 
-def caveats(found: Sequence[AccessLog]) -> list[str]:
-    """What to know about logs that are written: only part of the requests is, or some twice."""
-    return [f"{answer.why}. {answer.advice}".strip() for answer in found if answer.written and answer.advice]
+def caveats(answers: Sequence[AccessLog]) -> list[str]:
+    """What to know about logs that are written: only some of the requests are, or some twice."""
+    return _sentences(answer for answer in answers if answer.written and answer.advice)
 
 
-def advice(found: Sequence[AccessLog], coverage: Sequence[Coverage]) -> list[str]:
-    """Why logs may have no access log lines, in sentences."""
-    said = []
-    for covered in coverage:
-        container = covered.container
+def reasons_for_no_access_log(answers: Sequence[AccessLog], coverage: Sequence[Coverage]) -> list[str]:
+    """Why logs may have no access log lines, as sentences."""
+    reasons = []
+    for entry in coverage:
+        container = entry.container
         if container.state != "running":
-            what = " ".join(part for part in (container.reason, container.message) if part)
-            said.append(f"{covered.origin} is {container.state}{f' ({what})' if what else ''}")
+            details = " ".join(part for part in (container.reason, container.message) if part)
+            reasons.append(f"{entry.origin} is {container.state}{f' ({details})' if details else ''}")
         elif container.restarts:
-            said.append(f"{covered.origin} restarted {container.restarts} times; logs before that are gone")
-    said = said[:_NAMED]
-    for answer in found:
-        if answer.written is not True:
-            said.append(f"{answer.why}. {answer.advice}".strip())
-    return said
+            reasons.append(f"{entry.origin} restarted {container.restarts} times; older logs are gone")
+    return [*reasons[:_MAX_NAMED], *_sentences(answer for answer in answers if answer.written is not True)]
 
 
-def _elsewhere(cluster: Cluster, targets: Sequence[Target]) -> str:
-    """Where there are pods as those that were looked for, if one may ask."""
+def _sentences(answers: Iterable[AccessLog]) -> list[str]:
+    """Each reason once, with the advice that comes first: for other pods it differs only in names."""
+    by_reason: dict[str, str] = {}
+    for answer in answers:
+        by_reason.setdefault(answer.why, f"{answer.why}. {answer.advice}".strip())
+    return list(by_reason.values())
+
+
+def _other_places(cluster: Cluster, targets: Sequence[Target]) -> str:
+    """Where there are such pods, as far as one may look."""
     target = targets[0]
-    if target.name or target.namespace is None or target.sidecars:
-        return (
-            "" if target.name else "; is there a gateway in this cluster? --selector and --gateway-name look for others"
-        )
+    if target.name:
+        return ""
+    if target.namespace is None or target.sidecars:
+        return "; is there a gateway in this cluster? --selector and --gateway-name look for others"
     try:
-        pods, _ = cluster.items("/api/v1/pods", {"labelSelector": target.selector})
+        pods, _ = cluster.list_objects("/api/v1/pods", {"labelSelector": target.selector})
     except ClusterError:
         pods = []
-    spaces = sorted({pod["metadata"]["namespace"] for pod in pods})[:_NAMED]
-    if spaces:
-        return f"; there are some in {', '.join(spaces)}: -n {spaces[0]}, or -A for all namespaces"
-    default = target.selector == SELECTOR
-    return "; a gateway of the Gateway API is named with --gateway-name NAME" if default else ""
+    namespaces = sorted({pod["metadata"]["namespace"] for pod in pods})[:_MAX_NAMED]
+    if namespaces:
+        return f"; there are some in {', '.join(namespaces)}: -n {namespaces[0]}, or -A for all namespaces"
+    is_default = target.selector == SELECTOR
+    return "; for a gateway of the Gateway API, give --gateway-name NAME" if is_default else ""
 
 
 def _config_map(labels: Mapping[str, str]) -> str:
@@ -141,25 +164,25 @@ def _config_map(labels: Mapping[str, str]) -> str:
     return "istio" if revision == "default" else f"istio-{revision}"
 
 
-def _mesh(cluster: Cluster, name: str) -> str | None:
+def _mesh_config(cluster: Cluster, name: str) -> str | None:
     try:
-        found = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")
+        config_map = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")
     except ClusterError:
         return None
-    return str((found.get("data") or {}).get("mesh") or "")
+    return str((config_map.get("data") or {}).get("mesh") or "")
 
 
 def _telemetries(cluster: Cluster, namespaces: set[str]) -> list[dict[str, Any]] | None:
-    """Those that can be about pods of these namespaces; None if they may not be read."""
-    for version in _TELEMETRIES:
+    """The Telemetry resources that can apply to pods of these namespaces; None if they may not be read."""
+    for version in _TELEMETRY_VERSIONS:
         path = f"/apis/telemetry.istio.io/{version}"
         try:
             return [
-                one
-                for space in sorted({NAMESPACE, *namespaces})
-                for one in cluster.items(f"{path}/namespaces/{space}/telemetries")[0]
+                telemetry
+                for namespace in sorted({NAMESPACE, *namespaces})
+                for telemetry in cluster.list_objects(f"{path}/namespaces/{namespace}/telemetries")[0]
             ]
         except ClusterError as error:
-            if error.status != GONE:
+            if error.status != HTTPStatus.NOT_FOUND:
                 return None
     return []

@@ -12,7 +12,7 @@ import pyarrow as pa
 from egresslog.errors import SourceError
 from egresslog.filters import Filter
 from egresslog.live import diagnosis
-from egresslog.live.cluster_logs import names
+from egresslog.live.cluster_logs import split_names
 from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import Chunk
 from egresslog.records.format import Format
@@ -20,38 +20,42 @@ from egresslog.records.parser import Parser
 from egresslog.records.schema import PRECISION
 from egresslog.scan import RejectBuffer, Scan
 from egresslog.sources.cluster.client import Cluster
-from egresslog.sources.cluster.discovery import find
-from egresslog.sources.cluster.follower import STREAMS, Follower
+from egresslog.sources.cluster.discovery import find_containers
+from egresslog.sources.cluster.follower import MAX_LOG_REQUESTS, Follower
 from egresslog.sources.cluster.pods import gateway_targets
 from egresslog.sources.coverage import Coverage, Notice
 from egresslog.sources.paths import STDIN
-from egresslog.sources.tail import follow as follow_files
+from egresslog.sources.tail import tail_files
 from egresslog.timespec import moment
 
 _REJECTS_HELD = 3
 
 
-class Lines(Protocol):
-    """Where the lines come from."""
+class LineSource(Protocol):
+    """Where lines come from.
+
+    Attributes:
+        tail: lines of each log to begin with; None: all.
+    """
 
     tail: int | None
 
     @property
     def coverage(self) -> Sequence[Coverage]:
-        """Of containers, if it is containers."""
+        """What was read of each container; empty for files."""
 
     @property
     def errors(self) -> list[SourceError]:
         """What could not be read until now."""
 
     def notes(self) -> list[str]:
-        """What else there is to say in the end."""
+        """What else to tell the user in the end."""
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
-        """Lines and notices; None after ``timeout`` seconds without."""
+        """Lines and notices; None when there was nothing for ``timeout`` seconds."""
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops following."""
 
 
 class Following:
@@ -63,12 +67,12 @@ class Following:
 
     def __init__(
         self,
-        lines: Lines,
+        lines: LineSource,
         format: str | Mapping[str, Any] | Format | None,  # noqa: A002
         where: Filter | None,
         explain: Callable[[SourceError], SourceError] = lambda error: error,
     ) -> None:
-        """See ``follow``; ``explain`` says more about an error."""
+        """See ``follow``. ``explain``: returns an error with more explanation."""
         self._explain = explain
         self._lines = lines
         self._formats = resolve(format)
@@ -140,42 +144,44 @@ def follow(
     tail: int | None = None,
     format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002
     where: Filter | None = None,
-    max_log_requests: int = STREAMS,
+    max_log_requests: int = MAX_LOG_REQUESTS,
 ) -> Following:
-    """Follows the logs of a cluster's egress gateway: all its pods, those to come, through restarts and broken streams.
+    """Follows the logs of a cluster's egress gateway: all its pods, through restarts and broken connections.
 
     Args:
         *targets: as ``read_cluster``, like the next seven.
         namespace: one or several.
-        all_namespaces: look everywhere.
+        all_namespaces: look in all namespaces.
         selector: a label query.
-        gateway_name: of a Gateway.
+        gateway_name: the name of a Gateway.
         container: its name.
         context: of the kubeconfig.
         kubeconfig: a file.
         since: only lines written from then on.
-        tail: begin with so many lines of each container; None with all there are.
+        tail: lines of each container to begin with; None: all.
         format: as ``egresslog.read``.
         where: as ``egresslog.read``.
-        max_log_requests: logs to follow at a time; more are refused, with a notice.
+        max_log_requests: logs to follow at a time; others are not followed, and a notice says so.
 
     Returns:
-        An iterable of batches that ends when it is closed. Reading goes on in threads, whatever is done with the
-        batches: what waits is kept in memory and then on disk.
+        An iterable of batches that ends when it is closed. Threads go on reading whatever happens to the batches: lines
+        that wait are kept in memory and then on disk.
 
     Raises:
-        UsageError, ClusterError: as ``read_cluster``; no pods are no error here, they may come.
+        UsageError, ClusterError: as ``read_cluster``; but it is no error that there are no pods yet.
     """
-    wanted = gateway_targets(None if all_namespaces else names(namespace), targets, selector, gateway_name, container)
-    begin = None if since is None else moment(since, datetime.now(UTC))
+    namespaces = None if all_namespaces else split_names(namespace)
+    wanted = gateway_targets(namespaces, targets, selector, gateway_name, container)
+    start = None if since is None else moment(since, datetime.now(UTC))
     cluster = Cluster.connect(context=context, kubeconfig=kubeconfig)
-    now = [Coverage(one) for one in find(cluster, wanted).found]  # what cannot be asked for yet, the follower tells
-    format, notes, advice = diagnosis.about(cluster, now, format)  # noqa: A001
-    follower = Follower(cluster, wanted, since=begin, tail=tail, streams=max_log_requests)
-    made = Following(follower, format, where, lambda error: diagnosis.explained(error, wanted))
-    made.scan.notes, made.scan.advice = tuple(notes), tuple(advice)
+    # Errors are left to the follower, which reports them as they occur.
+    present = [Coverage(container) for container in find_containers(cluster, wanted).containers]
+    format, notes, advice = diagnosis.diagnose(cluster, present, format)  # noqa: A001
+    follower = Follower(cluster, wanted, since=start, tail=tail, max_log_requests=max_log_requests)
+    following = Following(follower, format, where, lambda error: diagnosis.with_missing_rights(error, wanted))
+    following.scan.notes, following.scan.advice = tuple(notes), tuple(advice)
     follower.start()
-    return made
+    return following
 
 
 def follow_paths(
@@ -185,12 +191,19 @@ def follow_paths(
     format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002
     where: Filter | None = None,
 ) -> Following:
-    """Follows files as `tail -F` does, or standard input (``-``) to its end. ``tail``: lines of each to begin with."""
+    """Follows files as ``tail -F`` does, and pipes to their end.
+
+    Args:
+        paths: files; ``-``: standard input.
+        tail: lines of each file to begin with; None: all.
+        format: as ``egresslog.read``.
+        where: as ``egresslog.read``.
+    """
     return Following(_Files(paths, tail), format, where)
 
 
 class _Files:
-    """Files and pipes as ``Lines``."""
+    """Files and pipes as a ``LineSource``."""
 
     coverage: Sequence[Coverage] = ()
 
@@ -201,13 +214,13 @@ class _Files:
         self.errors: list[SourceError] = []
 
     def notes(self) -> list[str]:
-        """Nothing: what is not taken is not read."""
+        """None: lines that are not used are not read."""
         return []
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
-        """As ``Lines``; files are looked at often enough without a ``timeout``."""
+        """See ``LineSource``; files are checked often enough without a ``timeout``."""
         del timeout
-        for item in follow_files(self._paths, lines=self.tail, stop=self._stop):
+        for item in tail_files(self._paths, lines=self.tail, stop=self._stop):
             if isinstance(item, SourceError):
                 self.errors.append(item)
                 yield Notice("error", item.origin, item.reason)
@@ -215,5 +228,5 @@ class _Files:
                 yield item
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops following."""
         self._stop.set()

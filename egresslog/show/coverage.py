@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from egresslog.scan import CoverageRow
-from egresslog.show.values import plural, rfc3339, safe
+from egresslog.show.values import plural, safe
 from egresslog.sources.coverage import Coverage
+from egresslog.timespec import rfc3339
 
 _SHOWN = 10  # containers
 _GAPS = 3
@@ -28,7 +29,7 @@ def document(hop: str | None, rows: Iterable[CoverageRow]) -> list[dict[str, Any
             "records": row.records,
             "from": _time(row.first_ns),
             "to": _time(row.last_ns),
-            "gaps": [{"from": _time(gap.start), "to": _time(gap.stop), "reason": gap.why} for gap in row.gaps],
+            "gaps": [{"from": _time(gap.start), "to": _time(gap.stop), "reason": gap.reason} for gap in row.gaps],
         }
         for row in rows
     ]
@@ -36,7 +37,7 @@ def document(hop: str | None, rows: Iterable[CoverageRow]) -> list[dict[str, Any
 
 def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
     """A line per container, what is missing beneath it. Those with something missing come first."""
-    for covered in sorted(coverage, key=lambda covered: covered.whole)[:_SHOWN]:
+    for covered in sorted(coverage, key=lambda covered: covered.is_complete)[:_SHOWN]:
         restarts = f"; {plural(covered.restarts, 'restart')}" if covered.restarts else ""
         times = f", {rfc3339(covered.first)} to {rfc3339(covered.last)}" if covered.first and covered.last else ""
         console.print(Text(f"  {safe(covered.origin)}: {plural(covered.lines, 'line')}{times}{restarts}", style="dim"))
@@ -45,11 +46,11 @@ def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
             console.print(Text.assemble("    ", ("not read", "yellow"), f": {safe(first)}"))
         for gap in covered.gaps[:_GAPS]:
             span = f"{_time(gap.start) or 'the beginning'} to {_time(gap.stop) or 'now'}"
-            console.print(Text.assemble("    ", ("gap", "yellow"), f" from {span}: {safe(gap.why)}"))
+            console.print(Text.assemble("    ", ("gap", "yellow"), f" from {span}: {safe(gap.reason)}"))
         if covered.gaps[_GAPS:]:
             console.print(Text(f"    and {plural(len(covered.gaps) - _GAPS, 'more gap')}"))
-        if covered.said:
-            kubelet = f"    the kubelet said {plural(covered.said, 'time')}: {safe(covered.diagnostics[0])}"
+        if covered.diagnostic_count:
+            kubelet = f"    the kubelet said {plural(covered.diagnostic_count, 'time')}: {safe(covered.diagnostics[0])}"
             console.print(Text(kubelet, style="dim"))
     if coverage[_SHOWN:]:
         console.print(Text(f"  and {plural(len(coverage) - _SHOWN, 'more container')}", style="dim"))

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from egresslog.live.probe.session import ProbeResult
 from egresslog.show.terminal import Terminal
-from egresslog.show.values import rfc3339, safe
+from egresslog.show.values import safe
+from egresslog.timespec import rfc3339
 from egresslog.verification.findings import FINDINGS
 
 _HOPS = ("sidecar", "gateway")

@@ -18,7 +18,8 @@ from egresslog.show import coverage
 from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.terminal import ColorMode, Terminal, code_style
-from egresslog.show.values import plain, plural, rfc3339, safe, size
+from egresslog.show.values import plain, plural, safe, size
+from egresslog.timespec import rfc3339
 
 if TYPE_CHECKING:  # narwhals, which `parse` does not need
     from egresslog.report.summary import ReportTable

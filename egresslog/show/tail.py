@@ -12,7 +12,7 @@ from rich.text import Text
 from egresslog.show.records import Json
 from egresslog.show.terminal import Aligned, ColorMode, Terminal, code_style, errors
 from egresslog.show.values import plain, plural, safe
-from egresslog.sources.cluster.log_timestamps import without
+from egresslog.sources.cluster.log_timestamps import strip_timestamps
 from egresslog.sources.coverage import Notice
 
 FORMS = ("table", "ndjson")
@@ -36,7 +36,7 @@ _SHORT = 20  # characters of a pod's name
 _FAILED = 400
 _WIDE = 160  # columns of a terminal that has room for pods' names
 _ANY = 10_000
-_MARKS = {"begun": "+", "ended": "-", "restarted": "~", "gap": "gap", "refused": "warning", "error": "warning"}
+_MARKS = {"started": "+", "ended": "-", "restarted": "~", "gap": "gap", "refused": "warning", "error": "warning"}
 
 
 class Tail(Protocol):
@@ -85,7 +85,7 @@ class TailLines:
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes a line per record."""
         lines = "".join(f"{self._make(line)}\n" for line in batch["line"].to_pylist())
-        self._out.write(without(lines.encode("utf-8", "surrogateescape")))
+        self._out.write(strip_timestamps(lines.encode("utf-8", "surrogateescape")))
         self._out.flush()
 
     def close(self) -> None:
@@ -143,8 +143,8 @@ def write_beginning(color: str, tail: int | None) -> None:
 def write_notice(color: str, notice: Notice) -> None:
     """Says on standard error what happened."""
     text = f"{notice.origin}: {notice.text}" if notice.text else notice.origin
-    mark = _MARKS.get(notice.what, notice.what)
-    style = "yellow" if notice.what in {"gap", "refused", "error"} else "dim"
+    mark = _MARKS.get(notice.kind, notice.kind)
+    style = "yellow" if notice.kind in {"gap", "refused", "error"} else "dim"
     first, *rest = text.split("\n")
     errors(color).print(Text.assemble((mark, style), " ", (safe(first), "" if style == "yellow" else style)))
     for line in rest:

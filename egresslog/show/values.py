@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.records.schema import PRECISION
+from egresslog.timespec import rfc3339
 
 # What a terminal obeys or what turns text around: C0 and C1 controls, DEL, line separators, bidirectional marks.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # What a spreadsheet takes for a formula (OWASP, "CSV Injection").
 _FORMULA = r"^[=+\-@\t\r]"
 _UNSAFE_RE2 = r"[\x00-\x1f\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}\x{feff}]"
-_SECOND = 10**9
 
 
 def safe(text: str) -> str:
@@ -34,15 +33,6 @@ def safe_column(column: pa.Array, *, formulas: bool = False) -> pa.Array:
     if formulas and pc.any(pc.match_substring_regex(column, _FORMULA)).as_py():
         column = pc.replace_substring_regex(column, f"({_FORMULA})", r"'\1")
     return column
-
-
-def rfc3339(nanoseconds: int) -> str:
-    """A time in UTC with as many digits of a second, in groups of three, as it needs; at least three."""
-    seconds, rest = divmod(nanoseconds, _SECOND)
-    fraction = f"{rest:09}"
-    digits = 3 if fraction.endswith("000000") else 6 if fraction.endswith("000") else 9
-    stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{stamp}.{fraction[:digits]}Z"
 
 
 def time_texts(batch: pa.RecordBatch, name: str) -> list[str | None]:

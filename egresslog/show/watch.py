@@ -11,7 +11,8 @@ from rich.text import Text
 from egresslog.live.watch import Change
 from egresslog.show import verification as show
 from egresslog.show.terminal import ColorMode, Terminal
-from egresslog.show.values import rfc3339, safe
+from egresslog.show.values import safe
+from egresslog.timespec import rfc3339
 from egresslog.verification.result import Verification
 
 _MILLISECOND = 10**6

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster.pods import Container, nanoseconds
+from egresslog.sources.cluster.pods import Container
 
-_SAID = 20  # diagnostics kept per stream
+_DIAGNOSTICS_KEPT = 20  # per container
 
 
 @dataclass
 class Gap:
-    """A piece of a log that was not read, or may not have been. ``start``, ``stop`` in ns since 1970, None: unknown."""
+    """A piece of a log that was not read, or may not have been read.
+
+    Attributes:
+        start, stop: in ns since 1970; None: not known.
+        reason: why it was not read.
+        lines: how many lines had been read before it.
+    """
 
     start: int | None
     stop: int | None
-    why: str
-    lines: int = field(default=0, compare=False)  # that had been given out before
+    reason: str
+    lines: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -27,15 +33,16 @@ class Coverage:
     """What was read of one container's log.
 
     Attributes:
-        container: as it was seen last.
-        lines: that were given out, with the proxy's own messages.
-        first, last: the runtime's stamps of the first and the last of them (ns since 1970).
-        until: the log was read to its end at this time, by our clock (ns), None if never.
-        parts: first and last stamp of each instance's lines.
-        gaps: what is missing between.
-        restarts: of the container while it was read.
-        diagnostics: what the kubelet wrote into the body, the first of it; ``said`` counts all.
-        error: why reading ended too early, None if it did not.
+        container: its latest known state.
+        lines: number of lines read, including the proxy's own messages.
+        first, last: the runtime's timestamps of the first and the last of them (ns since 1970).
+        until: when the end of the log was reached, by our clock (ns since 1970); None: never.
+        parts: first and last timestamp (ns since 1970) of the lines of each instance of the container.
+        gaps: what is missing in between.
+        restarts: of the container while its log was read.
+        diagnostics: the first messages of the kubelet that stood between the lines.
+        diagnostic_count: how many there were in all.
+        error: why reading ended too early; None if it did not.
     """
 
     container: Container
@@ -47,7 +54,7 @@ class Coverage:
     gaps: list[Gap] = field(default_factory=list)
     restarts: int = 0
     diagnostics: list[str] = field(default_factory=list)
-    said: int = 0
+    diagnostic_count: int = 0
     error: ClusterError | None = None
 
     @property
@@ -56,67 +63,65 @@ class Coverage:
         return self.container.origin
 
     @property
-    def whole(self) -> bool:
-        """Nothing is known to be missing."""
+    def is_complete(self) -> bool:
+        """Whether nothing is known to be missing."""
         return not self.gaps and self.error is None
 
-    def add(self, first: int | None, last: int | None, *, new: bool) -> None:
-        """Counts in lines of the instance that is being read, or of a new one."""
+    def add_span(self, first: int | None, last: int | None, *, new_instance: bool) -> None:
+        """Extends the time that is covered by the timestamps of lines just read (ns since 1970)."""
         if first is None or last is None:
             return
         self.first = first if self.first is None else self.first
         self.last = last
-        if new or not self.parts:
+        if new_instance or not self.parts:
             self.parts.append((first, last))
         else:
             self.parts[-1] = (self.parts[-1][0], max(last, self.parts[-1][1]))
 
-    def add_gap(self, start: int | None, stop: int | None, why: str) -> bool:
-        """Keeps a gap; False if it is the last one, grown longer."""
-        if self.gaps and self.gaps[-1].why == why and self.gaps[-1].lines == self.lines:
+    def add_gap(self, start: int | None, stop: int | None, reason: str) -> bool:
+        """Adds a gap; returns False if the last one was extended instead."""
+        if self.gaps and self.gaps[-1].reason == reason and self.gaps[-1].lines == self.lines:
             self.gaps[-1].stop = stop
             return False
-        self.gaps.append(Gap(start, stop, why, self.lines))
+        self.gaps.append(Gap(start, stop, reason, self.lines))
         return True
 
-    def add_diagnostics(self, texts: list[bytes]) -> None:
-        """Keeps the first, counts all."""
-        self.said += len(texts)
-        room = max(0, _SAID - len(self.diagnostics))
-        self.diagnostics += [text.decode("utf-8", "backslashreplace") for text in texts[:room]]
+    def add_diagnostics(self, messages: Sequence[str]) -> None:
+        """Counts messages of the kubelet, and keeps the first ones."""
+        self.diagnostic_count += len(messages)
+        self.diagnostics += messages[: max(0, _DIAGNOSTICS_KEPT - len(self.diagnostics))]
 
 
-What = Literal["begun", "ended", "waiting", "restarted", "gap", "diagnostic", "error", "refused"]
+NoticeKind = Literal["started", "ended", "waiting", "restarted", "gap", "diagnostic", "error", "refused"]
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened while following, for who watches."""
+    """An event while logs are followed, to be shown to the user."""
 
-    what: What
+    kind: NoticeKind
     origin: str
     text: str
 
 
 class Sink(Protocol):
-    """Who takes what a stream gives; called by the stream's thread, and must not keep it waiting."""
+    """Receives what a log stream reads. It is called from the stream's thread, and must not block it."""
 
-    def lines(self, origin: str, data: bytes) -> bool:
-        """Whole lines with stamps; False if there is no room for them."""
+    def write(self, origin: str, data: bytes) -> bool:
+        """Takes whole lines with timestamps; returns False if there is no room for them."""
 
-    def tell(self, notice: Notice) -> None:
-        """Something happened."""
+    def notify(self, notice: Notice) -> None:
+        """Takes an event."""
 
 
 def by_ip(coverage: Iterable[Coverage]) -> list[tuple[str, Coverage]]:
-    """Each address of each pod, and what was read of it."""
-    return [(ip, covered) for covered in coverage for ip in covered.container.ips]
+    """The coverage of each IP address of each pod."""
+    return [(ip, entry) for entry in coverage for ip in entry.container.ips]
 
 
-def lives(coverage: Iterable[Coverage]) -> list[tuple[str, str, int | None, int | None]]:
-    """Each address of each pod: IP, ``namespace/name``, and from when to when (ns) the pod lived."""
+def pod_lifetimes(coverage: Iterable[Coverage]) -> list[tuple[str, str, int | None, int | None]]:
+    """Each IP address of each pod: IP, ``namespace/name``, and from when to when (ns since 1970) the pod existed."""
     return [
-        (ip, f"{one.container.namespace}/{one.container.pod}", nanoseconds(one.container.created),
-         nanoseconds(one.container.deleted))
-        for ip, one in by_ip(coverage)
-    ]  # fmt: skip
+        (ip, f"{entry.container.namespace}/{entry.container.pod}", entry.container.created, entry.container.deleted)
+        for ip, entry in by_ip(coverage)
+    ]

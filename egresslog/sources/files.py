@@ -1,6 +1,6 @@
 """Files and standard input -> chunks of whole lines.
 
-Compression is told by content, because rotated logs are renamed at will.
+Compression is detected by content, because rotated logs are renamed at will.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from egresslog.errors import SourceError
 from egresslog.records.chunk import MAX_LINE, Chunk
-from egresslog.sources.paths import STDIN, Source, why
+from egresslog.sources.messages import os_reason
+from egresslog.sources.paths import STDIN, Source
 
 BLOCK = 1024 * 1024
 _PEEK = 512
@@ -33,7 +34,7 @@ def _arrow(codec: str) -> Opener:
     return lambda raw: pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec)
 
 
-# How a file begins -> how to read it.
+# The first bytes of a file -> how to decompress it.
 COMPRESSED: dict[bytes, Opener] = {
     b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
     b"\x28\xb5\x2f\xfd": _arrow("zstd"),
@@ -41,6 +42,7 @@ COMPRESSED: dict[bytes, Opener] = {
     b"\xfd7zXZ\x00": lzma.LZMAFile,
     b"\x04\x22\x4d\x18": _arrow("lz4"),
 }
+#: The first bytes of files that hold no lines -> what to tell the user.
 NOT_LOGS = {
     b"PK\x03\x04": "is a zip archive: unpack it first",
     b"7z\xbc\xaf": "is a 7z archive: unpack it first",
@@ -49,17 +51,21 @@ NOT_LOGS = {
     b"\x7fELF": "is a program, not a log",
 }
 _TAR_MARK = slice(257, 262)
-# Windows PowerShell writes `kubectl logs > file` as UTF-16.
+#: Byte order mark -> encoding: Windows PowerShell writes `kubectl logs > file` as UTF-16.
 UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Iterator[Chunk]:
-    """The lines of a source, in chunks of about a MiB; ``progress`` is told how many stored bytes were read.
+    """Reads the lines of a source, in chunks of about a MiB.
 
-    A line longer than MAX_LINE, and the last line of a file that breaks off, come as a chunk marked ``broken``.
+    A line longer than MAX_LINE, and the last line of a file that is cut off, come as a chunk marked ``broken``.
+
+    Args:
+        source: the file, or standard input.
+        progress: called with the number of stored bytes just read.
 
     Raises:
-        SourceError: the file cannot be read, or not to its end; what came before has been given out.
+        SourceError: the file cannot be read, or not to its end. All lines before have been yielded.
     """
     try:
         if source.origin == STDIN:
@@ -68,11 +74,11 @@ def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Ite
             with Path(source.path or source.origin).open("rb", buffering=0) as raw:
                 yield from _read(raw, source.origin, progress)
     except OSError as error:
-        raise error if isinstance(error, SourceError) else SourceError(source.origin, why(error)) from None
+        raise error if isinstance(error, SourceError) else SourceError(source.origin, os_reason(error)) from None
 
 
 class _Counted(io.RawIOBase):
-    """Counts what is read from the disk, however it is packed."""
+    """Counts the bytes that are read from the disk, compressed or not."""
 
     def __init__(self, raw: IO[bytes], progress: Callable[[int], None] | None) -> None:
         self._raw, self._progress = raw, progress
@@ -91,31 +97,31 @@ class _Counted(io.RawIOBase):
 def _read(raw: IO[bytes], origin: str, progress: Callable[[int], None] | None) -> Iterator[Chunk]:
     buffered = io.BufferedReader(_Counted(raw, progress), BLOCK)
     start = buffered.peek(_PEEK)[:_PEEK]
-    for mark, what in NOT_LOGS.items():
+    for mark, reason in NOT_LOGS.items():
         if start.startswith(mark):
-            raise SourceError(origin, what)
+            raise SourceError(origin, reason)
     opener = next((opener for mark, opener in COMPRESSED.items() if start.startswith(mark)), None)
-    yield from _lines(opener(buffered).read1 if opener else buffered.read1, origin, packed=opener is not None)
+    yield from _lines(opener(buffered).read1 if opener else buffered.read1, origin, compressed=opener is not None)
 
 
-def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterator[Chunk]:
-    cutter = Cutter(origin)
+def _lines(read: Callable[[int], bytes], origin: str, *, compressed: bool) -> Iterator[Chunk]:
+    cutter = LineCutter(origin)
     problem: SourceError | None = None
     decode: Callable[[bytes], bytes] | None = None
-    begun = False
-    blocks = _gathered(read) if packed else iter(lambda: read(BLOCK), b"")
+    started = False
+    blocks = _gathered(read) if compressed else iter(lambda: read(BLOCK), b"")
     while True:
         try:
             block = next(blocks, b"")
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            what = "the compressed data is damaged or ends early" if packed else why(error)
-            problem = SourceError(origin, f"{what}; {cutter.number - 1} whole lines were read before ({error})")
+            reason = "the compressed data is damaged or ends early" if compressed else os_reason(error)
+            problem = SourceError(origin, f"{reason}; {cutter.number - 1} whole lines were read before ({error})")
             break
         if not block:
             break
-        if not begun:
-            begun = True
-            decode, block = begin(block, origin)
+        if not started:
+            started = True
+            decode, block = detect_encoding(block, origin)
         yield from cutter.feed(decode(block) if decode else block)
     yield from cutter.finish("the file breaks off in this line," if problem else "")
     if problem:
@@ -123,7 +129,7 @@ def _lines(read: Callable[[int], bytes], origin: str, *, packed: bool) -> Iterat
 
 
 def _gathered(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Blocks out of small pieces: a decompressor that fails inside a read gives out nothing of what it had."""
+    """Blocks made of small reads: a decompressor that fails within a read returns nothing of what it had decoded."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -143,18 +149,18 @@ def _gathered(read: Callable[[int], bytes]) -> Iterator[bytes]:
             return
 
 
-class Cutter:
+class LineCutter:
     """Cuts blocks into chunks of whole lines."""
 
     def __init__(self, origin: str) -> None:
-        self.number = 1  # of the first line not given out yet
+        self.number = 1  # of the first line that was not returned yet
         self._origin = origin
         self._tail: list[bytes] = []
         self._size = 0
-        self._skipping = False  # to the end of a line that is too long
+        self._skipping = False  # the rest of a line that is too long
 
     def feed(self, block: bytes) -> Iterator[Chunk]:
-        """The chunk that a block completes, if it does."""
+        """The chunk of the lines that a block completes, if there are any."""
         if self._skipping:
             _, newline, block = block.partition(b"\n")
             self._skipping = not newline
@@ -172,23 +178,27 @@ class Cutter:
             self._skipping = True
 
     def finish(self, broken: str) -> Iterator[Chunk]:
-        """The last line; ``broken`` says why its end is missing."""
+        """The last line. ``broken``: why its end is missing, empty if it is not."""
         if self._tail:
             yield Chunk(b"".join(self._tail)[:MAX_LINE], self._origin, self.number, broken)
             self.number += 1
         self._tail, self._size = [], 0
 
 
-def begin(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, bytes]:
-    """How to decode a text that begins with ``block``, and the block without its byte order mark."""
+def detect_encoding(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, bytes]:
+    """How to turn text that begins with ``block`` into UTF-8 (None: it is), and the block without byte order mark.
+
+    Raises:
+        SourceError: it is an archive.
+    """
     if block[_TAR_MARK] == b"ustar":
         raise SourceError(origin, "is a tar archive: unpack it first")
-    for mark, name in UTF16.items():
+    for mark, encoding in UTF16.items():
         if block.startswith(mark):
-            return _recoder(name), block.removeprefix(mark)
+            return _recoder(encoding), block.removeprefix(mark)
     return None, block.removeprefix(codecs.BOM_UTF8)
 
 
-def _recoder(name: str) -> Callable[[bytes], bytes]:
-    decoder = codecs.getincrementaldecoder(name)("replace")
+def _recoder(encoding: str) -> Callable[[bytes], bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
     return lambda block: decoder.decode(block).encode("utf-8", "replace")

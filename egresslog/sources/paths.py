@@ -12,6 +12,7 @@ from pathlib import Path
 
 from egresslog.errors import SourceError
 from egresslog.sources.coverage import Coverage
+from egresslog.sources.messages import os_reason
 
 STDIN = "-"
 
@@ -21,9 +22,9 @@ class Source:
     """One file to read, or standard input.
 
     Attributes:
-        origin: what it is called.
+        origin: its name in records and messages.
         size: in bytes as stored, None where it cannot be known.
-        path: where it is, if not at its origin.
+        path: where the file is, if not at its origin.
     """
 
     origin: str
@@ -32,10 +33,15 @@ class Source:
 
 
 @dataclass
-class Found:
-    """Sources in order, errors for what cannot be read, notes on what was left out; of containers the coverage.
+class Sources:
+    """What there is to read.
 
-    ``advice``: why there may be no access log in it.
+    Attributes:
+        sources: in the order in which they are read.
+        errors: for what cannot be read.
+        notes: on what was left out on purpose.
+        coverage: of each container, if the sources are logs of containers.
+        advice: why there may be no access log in them.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -45,77 +51,84 @@ class Found:
     advice: list[str] = field(default_factory=list)
 
 
-def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
-    """Expands paths: a directory stands for all files below it, a glob for what it matches, ``-`` for stdin.
+def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:
+    """Expands paths: a directory stands for all files below it, a glob for what it matches, ``-`` for standard input.
 
-    A file that is named twice, also by a link as in /var/log/containers, is read once. Hidden files and what is no
-    regular file (pipes, sockets) are not looked for in directories.
+    A file that is named twice, also through a link as in /var/log/containers, is read once. Hidden files, pipes and
+    sockets in directories are skipped.
     """
-    found = Found()
+    sources = Sources()
     seen: dict[tuple[int, int] | str, str] = {}
     for path in paths:
-        for name in _expand(os.fspath(path), found):
-            try:
-                status = None if name == STDIN else Path(name).stat()
-            except OSError as error:
-                found.errors.append(SourceError(name, why(error)))
-                continue
-            identity = (status.st_dev, status.st_ino) if status else STDIN
-            if identity in seen:
-                found.notes.append(f"{name}: the same as {seen[identity]}, read once")
-                continue
-            seen[identity] = name
-            found.sources.append(Source(name, status.st_size if status and stat.S_ISREG(status.st_mode) else None))
-    return found
+        for entry in _expand(os.fspath(path)):
+            if isinstance(entry, SourceError):
+                sources.errors.append(entry)
+            elif isinstance(entry, _Skipped):
+                sources.notes.append(f"{entry.path}: {entry.reason}")
+            else:
+                _add(sources, entry, seen)
+    return sources
 
 
-def _expand(text: str, found: Found) -> Iterator[str]:
-    """The files that one path stands for."""
+def _add(sources: Sources, name: str, seen: dict[tuple[int, int] | str, str]) -> None:
+    try:
+        status = None if name == STDIN else Path(name).stat()
+    except OSError as error:
+        sources.errors.append(SourceError(name, os_reason(error)))
+        return
+    identity = (status.st_dev, status.st_ino) if status else STDIN
+    if identity in seen:
+        sources.notes.append(f"{name}: the same as {seen[identity]}, read once")
+        return
+    seen[identity] = name
+    sources.sources.append(Source(name, status.st_size if status and stat.S_ISREG(status.st_mode) else None))
+
+
+@dataclass(frozen=True)
+class _Skipped:
+    """What is not read on purpose."""
+
+    path: str
+    reason: str
+
+
+def _expand(text: str) -> Iterator[str | SourceError | _Skipped]:
+    """The files that one path stands for, and what keeps others from being read."""
     names = [text]
     if text != STDIN and glob.has_magic(text) and not os.path.lexists(text):
         names = sorted(glob.glob(text, recursive=True), key=_natural)  # noqa: PTH207  (keeps paths as they are typed)
-        if "**" in text:  # names what is in directories itself
+        if "**" in text:  # which matches what is in directories, too
             names = [name for name in names if not Path(name).is_dir()]
         if not names:
-            found.errors.append(SourceError(text, "no file matches"))
+            yield SourceError(text, "no file matches")
     for name in names:
         if name == STDIN or not Path(name).is_dir():
             yield name
             continue
-        errors = len(found.errors)
-        inside = [str(entry) for entry in _walk(Path(name), found)]
-        if not inside and len(found.errors) == errors:
-            found.errors.append(SourceError(name, "no file in this directory"))
-        yield from inside
+        entries = list(_walk(Path(name)))
+        yield from entries
+        if all(isinstance(entry, _Skipped) for entry in entries):
+            yield SourceError(name, "no file in this directory")
 
 
-def _walk(directory: Path, found: Found) -> Iterator[Path]:
+def _walk(directory: Path) -> Iterator[str | SourceError | _Skipped]:
     """All files below, in natural order. An unreadable directory is an error, a link to a directory is not followed."""
     try:
         entries = sorted(directory.iterdir(), key=lambda entry: _natural(entry.name))
     except OSError as error:
-        found.errors.append(SourceError(str(directory), why(error)))
+        yield SourceError(str(directory), os_reason(error))
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
             if entry.is_file() or entry.is_symlink():
-                yield entry
+                yield str(entry)
         elif entry.is_symlink():
-            found.notes.append(f"{entry}: a link to a directory, not followed; name it to read it")
+            yield _Skipped(str(entry), "a link to a directory, not followed; name it to read it")
         else:
-            yield from _walk(entry, found)
+            yield from _walk(entry)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", name)]
-
-
-def why(error: BaseException) -> str:
-    """What the system says, with the way out where there is a usual one."""
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Files that grow, and pipes -> chunks of whole lines as they come, like ``tail -F``."""
+"""Files that grow, and pipes -> chunks of whole lines as they are written, like ``tail -F``."""
 
 from __future__ import annotations
 
@@ -15,57 +15,64 @@ from typing import IO
 
 from egresslog.errors import SourceError
 from egresslog.records.chunk import Chunk
-from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, Cutter, begin
-from egresslog.sources.paths import STDIN, why
+from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, LineCutter, detect_encoding
+from egresslog.sources.messages import os_reason
+from egresslog.sources.paths import STDIN
 
-_PEEK = 512
-_STEP = 64 * 1024
-_WAITING = 8  # files that took the place of another and are empty still
-_ROOM = 16  # blocks read from a pipe and not taken yet
+_PEEK = 512  # bytes that show what a file is
+_STEP = 64 * 1024  # bytes
+_MAX_EMPTY = 8  # files that replaced another and are still empty
+_MAX_BLOCKS = 16  # read from a pipe and not processed yet
 
 
-def follow(
+def tail_files(
     paths: Sequence[str], *, lines: int | None = 10, stop: Event, poll: float = 0.25
 ) -> Iterator[Chunk | SourceError]:
-    """The last ``lines`` whole lines of each file (None: all), then what is appended, until ``stop`` is set.
+    """Yields the last ``lines`` whole lines of each file (None: all), then what is appended.
 
-    A file is followed by name. One that was renamed is read until the file in its place holds something, which is then
+    A file is followed by name. One that was renamed is read until the file in its place is not empty, which is then
     read from its beginning; so is a file that was truncated. Of two rotations within ``poll`` seconds only the second
-    is seen. A file that is missing at the start is an error; one that goes missing is waited for. Pipes and ``-`` are
-    read to their end, whatever ``lines`` says; who writes there must wait for who takes the lines. An error is given
-    out for each file that cannot be followed, and the others are. With nothing left to follow it ends, too.
+    is noticed. A file that is missing at the start is an error; one that goes missing later is waited for. Pipes and
+    ``-`` are read to their end, whatever ``lines`` says, and no faster than the chunks are taken. A file that cannot be
+    followed yields an error, and the others are followed all the same.
 
-    Lines are counted from the beginning of a file or pipe that is read from there, as is all that takes a file's place;
-    else 1 is the first line given out. A line is given out when its newline has come; without it at the end of a pipe,
-    and as ``broken`` where its file was replaced or truncated, or when it is longer than MAX_LINE.
+    Lines are numbered from the beginning of a file or pipe that is read from there, as are the lines of a file that
+    replaces another; else 1 is the first line yielded. A line is yielded when its newline has been written; without it
+    at the end of a pipe, and as ``broken`` where its file was replaced or truncated, or if it is longer than MAX_LINE.
+
+    Args:
+        paths: files, named pipes, and ``-`` for standard input.
+        lines: whole lines of each file to begin with.
+        stop: ends it when set; it also ends when nothing is left to follow.
+        poll: seconds between two looks at files.
     """
-    sources: list[_Source] = []
-    arrived = Event()  # something from a pipe
+    followed: list[_Followed] = []
+    arrived = Event()  # a block from a pipe
     try:
         for path in dict.fromkeys(paths):
             try:
-                sources.append(_Pipe(path, arrived) if _is_pipe(path) else _File(path, lines))
+                followed.append(_FollowedPipe(path, arrived) if _is_pipe(path) else _FollowedFile(path, lines))
             except OSError as error:
-                yield _told(path, error)
-        while sources and not stop.is_set():
+                yield _source_error(path, error)
+        while followed and not stop.is_set():
             arrived.clear()
-            for source in list(sources):
-                yield from source.read()
-                if source.done:
-                    sources.remove(source)
-                    source.close()
-            if sources and all(source.idle for source in sources):
-                (arrived if any(isinstance(source, _Pipe) for source in sources) else stop).wait(poll)
+            for file in list(followed):
+                yield from file.read()
+                if file.done:
+                    followed.remove(file)
+                    file.close()
+            if followed and all(file.idle for file in followed):
+                (arrived if any(isinstance(file, _FollowedPipe) for file in followed) else stop).wait(poll)
     finally:
-        for source in sources:
-            source.close()
+        for file in followed:
+            file.close()
 
 
-def _told(path: str, error: Exception) -> SourceError:
-    return error if isinstance(error, SourceError) else SourceError(path, why(error))
+def _source_error(path: str, error: Exception) -> SourceError:
+    return error if isinstance(error, SourceError) else SourceError(path, os_reason(error))
 
 
-def _opened(path: str) -> IO[bytes]:
+def _open(path: str) -> IO[bytes]:
     return Path(path).open("rb", buffering=0)
 
 
@@ -76,54 +83,54 @@ def _is_pipe(path: str) -> bool:
     return not stat.S_ISREG(mode)
 
 
-class _Text:
-    """Blocks of one file or pipe -> lines."""
+class _LineReader:
+    """Blocks of one file or pipe -> chunks of whole lines."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._cutter = Cutter(path)
+        self._cutter = LineCutter(path)
         self._decode: Callable[[bytes], bytes] | None = None
-        self._begun = False
+        self._started = False
         self.finish = self._cutter.finish
 
     def feed(self, block: bytes) -> Iterator[Chunk]:
-        """The lines that a block completes."""
-        if not self._begun:
-            block = self.begin(block)
+        """The chunk of the lines that a block completes, if there are any."""
+        if not self._started:
+            block = self.start(block)
         yield from self._cutter.feed(self._decode(block) if self._decode else block)
 
-    def begin(self, start: bytes) -> bytes:
-        """Learns from its beginning how to read a text; gives it back without its byte order mark."""
-        for mark, what in NOT_LOGS.items():
-            if start.startswith(mark):
-                raise SourceError(self._path, what)
-        if start.startswith(tuple(COMPRESSED)):
+    def start(self, block: bytes) -> bytes:
+        """Detects from the first block how to read the text; returns the block without its byte order mark."""
+        for mark, reason in NOT_LOGS.items():
+            if block.startswith(mark):
+                raise SourceError(self._path, reason)
+        if block.startswith(tuple(COMPRESSED)):
             raise SourceError(self._path, "is compressed, and cannot be followed")
-        self._decode, start = begin(start, self._path)
-        self._begun = True
-        return start
+        self._decode, block = detect_encoding(block, self._path)
+        self._started = True
+        return block
 
 
-class _Source(ABC):
-    """What is followed.
+class _Followed(ABC):
+    """A file or pipe that is followed.
 
     Attributes:
-        idle: the last ``read`` found nothing.
-        done: nothing will come any more.
+        idle: the last ``read`` returned nothing.
+        done: nothing will be written any more.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.idle = self.done = False
-        self._text = _Text(path)
+        self._reader = _LineReader(path)
 
     def read(self) -> Iterator[Chunk | SourceError]:
-        """What has come, at most a block of it."""
+        """What was written since, a block at most."""
         try:
             yield from self._read()
         except OSError as error:
             self.done = True
-            yield _told(self.path, error)
+            yield _source_error(self.path, error)
 
     @abstractmethod
     def _read(self) -> Iterator[Chunk | SourceError]: ...
@@ -132,14 +139,14 @@ class _Source(ABC):
     def close(self) -> None: ...
 
 
-class _File(_Source):
-    """A regular file, and those that take its place."""
+class _FollowedFile(_Followed):
+    """A regular file, and those that replace it."""
 
     def __init__(self, path: str, lines: int | None) -> None:
         super().__init__(path)
-        self._file = _opened(path)
-        self._later: list[IO[bytes]] = []
-        self._leaving = False
+        self._file = _open(path)
+        self._successors: list[IO[bytes]] = []
+        self._is_complete = False
         self._position = 0
         self._problem = ""
         try:
@@ -150,7 +157,7 @@ class _File(_Source):
             raise
 
     def close(self) -> None:
-        for file in (self._file, *self._later):
+        for file in (self._file, *self._successors):
             file.close()
 
     def _read(self) -> Iterator[Chunk | SourceError]:
@@ -158,51 +165,51 @@ class _File(_Source):
         self.idle = False
         if block:
             self._position += len(block)
-            yield from self._text.feed(block)
+            yield from self._reader.feed(block)
         elif os.fstat(self._file.fileno()).st_size < self._position:
-            yield from self._text.finish("the file was truncated within this line,")
+            yield from self._reader.finish("the file was truncated within this line,")
             self._file.seek(0)
-            self._position, self._text = 0, _Text(self.path)
-        elif self._leaving:
-            yield from self._text.finish("the file was replaced within this line,")
+            self._position, self._reader = 0, _LineReader(self.path)
+        elif self._is_complete:
+            yield from self._reader.finish("the file was replaced within this line,")
             self._file.close()
-            self._file, self._leaving = self._later.pop(0), False
-            self._position, self._text = 0, _Text(self.path)
+            self._file, self._is_complete = self._successors.pop(0), False
+            self._position, self._reader = 0, _LineReader(self.path)
         else:
-            yield from self._look()
-            # Envoy goes on writing the renamed file until SIGUSR1. Once another holds something, this one is complete.
-            self._leaving = any(os.fstat(file.fileno()).st_size for file in self._later)
-            self.idle = not self._leaving
+            yield from self._find_successor()
+            # Envoy keeps writing to the renamed file until it gets SIGUSR1: it is complete when another is not empty.
+            self._is_complete = any(os.fstat(file.fileno()).st_size for file in self._successors)
+            self.idle = not self._is_complete
 
-    def _look(self) -> Iterator[SourceError]:
-        """Looks for another file of this name. What keeps it from being read may pass, and is told once."""
+    def _find_successor(self) -> Iterator[SourceError]:
+        """Opens another file of this name. What keeps it from being opened may be temporary, and is reported once."""
         problem = ""
         try:
-            there = Path(self.path).stat()
-            known = [os.fstat(file.fileno()) for file in (self._file, *self._later)]
-            if stat.S_ISREG(there.st_mode) and not any(os.path.samestat(there, one) for one in known):
-                self._later.append(_opened(self.path))
-            if len(self._later) > _WAITING:
-                self._later.pop(0).close()
+            status = Path(self.path).stat()
+            known = [os.fstat(file.fileno()) for file in (self._file, *self._successors)]
+            if stat.S_ISREG(status.st_mode) and not any(os.path.samestat(status, other) for other in known):
+                self._successors.append(_open(self.path))
+            if len(self._successors) > _MAX_EMPTY:
+                self._successors.pop(0).close()
         except FileNotFoundError:
-            pass  # it is yet to come
+            pass  # not created yet
         except OSError as error:
-            problem = why(error)
+            problem = os_reason(error)
         if problem and problem != self._problem:
             yield SourceError(self.path, problem)
         self._problem = problem
 
     def _skip(self, lines: int) -> None:
-        """Goes to where the last whole lines begin."""
+        """Moves to where the last whole lines begin."""
         start = self._file.read(_PEEK)
         newline = next(("\n".encode(name) for mark, name in UTF16.items() if start.startswith(mark)), b"\n")
-        self._position = _last(self._file, lines, newline)
+        self._position = _offset_of_last(self._file, lines, newline)
         self._file.seek(self._position)
-        if self._position:  # else the first block tells
-            self._text.begin(start)
+        if self._position:  # else the first block has the byte order mark
+            self._reader.start(start)
 
 
-def _last(file: IO[bytes], lines: int, newline: bytes) -> int:
+def _offset_of_last(file: IO[bytes], lines: int, newline: bytes) -> int:
     """Where the last whole lines begin; 0 if there are not more."""
     end = file.seek(0, os.SEEK_END)
     end -= end % len(newline)
@@ -222,20 +229,20 @@ def _last(file: IO[bytes], lines: int, newline: bytes) -> int:
     return 0
 
 
-class _Pipe(_Source):
-    """Standard input or a named pipe. A thread reads it, as Windows cannot wait for a pipe for a limited time."""
+class _FollowedPipe(_Followed):
+    """Standard input or a named pipe. A thread reads it, because Windows cannot wait for a pipe with a time limit."""
 
     def __init__(self, path: str, arrived: Event) -> None:
         super().__init__(path)
         self._arrived = arrived
-        self._blocks: queue.Queue[bytes | SourceError] = queue.Queue(_ROOM)
+        self._blocks: queue.Queue[bytes | SourceError] = queue.Queue(_MAX_BLOCKS)
         self._stdin = _stdin() if path == STDIN else None
         Thread(target=self._run, name=f"egresslog {path}", daemon=True).start()
 
     def close(self) -> None:
-        """Lets the thread end when its read does."""
+        """Lets the thread end when its read returns."""
         self.done = True
-        while not self._blocks.empty():  # makes room for what it holds, and for the end
+        while not self._blocks.empty():  # so that the thread can put what it holds, and the end
             self._blocks.get_nowait()
 
     def _read(self) -> Iterator[Chunk | SourceError]:
@@ -244,23 +251,23 @@ class _Pipe(_Source):
             return
         block = self._blocks.get_nowait()
         if isinstance(block, SourceError):
-            yield from self._text.finish("the pipe breaks off in this line,")
+            yield from self._reader.finish("the pipe breaks off in this line,")
             raise block
         if block:
-            yield from self._text.feed(block)
+            yield from self._reader.feed(block)
         else:
             self.done = True
-            yield from self._text.finish("")
+            yield from self._reader.finish("")
 
     def _run(self) -> None:
         try:
             if self._stdin:
                 self._pump(self._stdin)
             else:
-                with _opened(self.path) as pipe:  # waits for a writer
+                with _open(self.path) as pipe:  # waits for a writer
                     self._pump(pipe.read)
         except (OSError, ValueError) as error:  # ValueError: closed
-            self._put(_told(self.path, error))
+            self._put(_source_error(self.path, error))
 
     def _pump(self, read: Callable[[int], bytes]) -> None:
         while not self.done:
@@ -275,12 +282,12 @@ class _Pipe(_Source):
 
 
 def _stdin() -> Callable[[int], bytes]:
-    """How to read what standard input has, not waiting for more."""
+    """How to read what is available on standard input."""
     if sys.stdin is None:
         raise SourceError(STDIN, "there is no standard input")
     try:
         return functools.partial(os.read, sys.stdin.fileno())
-    except OSError:  # none of the system's, as in a notebook
+    except OSError:  # not a file of the operating system, as in a notebook
         return sys.stdin.buffer.read
     except ValueError as error:
         raise SourceError(STDIN, str(error)) from None

@@ -13,7 +13,7 @@ from egresslog.filters import Filter
 from egresslog.log import Log
 from egresslog.networks import external_test, network
 from egresslog.scan import Scan
-from egresslog.sources.coverage import by_ip, lives
+from egresslog.sources.coverage import by_ip, pod_lifetimes
 from egresslog.verification import cases, coverage, evidence, judge
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.result import HostVerdict, Verification
@@ -76,7 +76,7 @@ def verify(
             cases.build(
                 connection, services=names, gateways=addresses, read=coverage.spans(read), gaps=coverage.gaps(read)
             )
-            coverage.name_pods(connection, [life for log in logs.values() for life in lives(log.coverage)])
+            coverage.name_pods(connection, [life for log in logs.values() for life in pod_lifetimes(log.coverage)])
             hosts_of.attribute(connection, asked)
             judge.refine(connection)
             judge.restrict(connection, where)

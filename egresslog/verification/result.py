@@ -131,7 +131,7 @@ class Verification(Sequence[HostVerdict]):
         if False in answers:
             return False
         readable = all(scan.counts.rejected <= scan.counts.records for scan in self.scans.values())
-        whole = all(one.whole for scan in self.scans.values() for one in scan.coverage)
+        whole = all(one.is_complete for scan in self.scans.values() for one in scan.coverage)
         seen = expected != Verdict.NO_EVIDENCE or self.window_read
         return True if answers and None not in answers and reliable and readable and whole and seen else None
 
@@ -176,7 +176,7 @@ class Verification(Sequence[HostVerdict]):
         if not self.scans["sidecar"].sources:
             found.append(queries.finding("no-sidecar-log", 0))
         for hop, code in (("gateway", "gateway-log-gap"), ("sidecar", "sidecar-log-gap")):
-            if partly := sum(not one.whole for one in self.scans[hop].coverage):
+            if partly := sum(not one.is_complete for one in self.scans[hop].coverage):
                 found.append(queries.finding(code, partly))
         if rejected := self.counts.rejected:
             found.append(queries.finding("rejected-lines", rejected))

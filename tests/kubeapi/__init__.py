@@ -4,6 +4,6 @@ cluster.py     the state that a test sets up: pods.py, containers.py, logs.py, s
 server.py      HTTPS in front of it: connection.py, exchange.py; api.py finds out who answers: log_api.py,
                objects_api.py, exec_api.py, writes_api.py, discovery.py
 faults.py      what shall go wrong
-transcripts.py recordings of a real server, which this one repeats (tests/test_kubeapi.py)
+recorded.py     recordings/ of a real server, which this one replays (tests/test_kubeapi.py)
 __main__.py    a process with many lines, for benchmarks
 """

@@ -6,14 +6,13 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .logs import LogOptions, Scan
+from .logs import NANOSECONDS, LogOptions, Scan
 from .status import ApiError, Cause, bad_request, invalid
 
 if TYPE_CHECKING:
     from .cluster import Cluster
     from .exchange import Exchange, Request
 
-_NANOSECONDS = 1_000_000_000
 _READ = 64 * 1024
 _TIME = "2006-01-02T15:04:05Z07:00"
 # Go's layout, element by element, with what each accepts.
@@ -75,7 +74,7 @@ def log_options(request: Request, name: str, cluster: Cluster) -> LogOptions:
         raise invalid("PodLogOptions", name, causes)
     since = since_time
     if numbers["sinceSeconds"] is not None:
-        since = cluster.now() - numbers["sinceSeconds"] * _NANOSECONDS
+        since = cluster.now() - numbers["sinceSeconds"] * NANOSECONDS
     return LogOptions(
         container=query.get("container", ""),
         follow=request.flag("follow"),
@@ -105,7 +104,7 @@ def _time(text: str) -> int:
     except ValueError as error:
         field = str(error).split(" ", 1)[0]
         raise _bad_time(text, f": {field} out of range", layout=False) from error
-    return int(moment.timestamp()) * _NANOSECONDS
+    return int(moment.timestamp()) * NANOSECONDS
 
 
 def _bad_time(text: str, problem: str, *, layout: bool = True) -> ApiError:

@@ -10,7 +10,7 @@ from typing import Literal
 
 Stream = Literal["stdout", "stderr"]
 
-_NANOSECONDS = 1_000_000_000
+NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Block:
 
 def format_stamp(stamp: int, zone: tzinfo = UTC) -> str:
     """Nine digits always, and the node's own time zone, as the kubelet prints it."""
-    seconds, nanoseconds = divmod(stamp, _NANOSECONDS)
+    seconds, nanoseconds = divmod(stamp, NANOSECONDS)
     moment = datetime.fromtimestamp(seconds, zone)
     offset = moment.strftime("%z")
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}" + (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from typing import TYPE_CHECKING
 
 from .kinds import Kind
+from .logs import NANOSECONDS
 from .selectors import Selector, selector
 from .status import ApiError, Json, bad_request, encode, expired, not_found
 from .store import Event, Place
@@ -65,7 +65,7 @@ def serve_watch(cluster: Cluster, exchange: Exchange, kind: Kind, version: str, 
     if not asked.isdigit() and asked:
         raise bad_request(f'invalid resource version "{asked}": strconv.ParseUint: parsing "{asked}": invalid syntax')
     seconds = exchange.request.number("timeoutSeconds")
-    deadline = time.monotonic() + seconds if seconds else None
+    deadline = cluster.now() + seconds * NANOSECONDS if seconds else None
     show = _Show(kind, version, wanted, exchange)
     # What a client does after it has read the headers is seen, so this is before them.
     with cluster.changed:
@@ -82,7 +82,7 @@ def serve_watch(cluster: Cluster, exchange: Exchange, kind: Kind, version: str, 
             body.send(data)
         else:
             body.check()
-        if deadline and time.monotonic() >= deadline:
+        if deadline and cluster.now() >= deadline:
             body.end()
             return
         with cluster.changed:

@@ -8,13 +8,11 @@ from typing import Protocol
 
 from .containers import Container, Exit, Instance, Waiting, moment
 from .kinds import PODS
-from .logs import Log
+from .logs import NANOSECONDS, Log
 from .manifest import complete_spec, ordered_metadata
 from .report import Report
 from .status import Json, bad_request, not_found
 from .store import Database, Place
-
-_NANOSECONDS = 1_000_000_000
 
 
 class Home(Protocol):
@@ -239,7 +237,7 @@ class Pod:
             self.make_sandbox()
 
     def _set_deletion(self, grace: int) -> None:
-        self._metadata["deletionTimestamp"] = moment(self._home.now() + grace * _NANOSECONDS)
+        self._metadata["deletionTimestamp"] = moment(self._home.now() + grace * NANOSECONDS)
         self._metadata["deletionGracePeriodSeconds"] = grace
 
     def _publish(self) -> Json:

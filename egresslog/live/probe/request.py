@@ -11,6 +11,7 @@ import secrets
 import shlex
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -19,9 +20,10 @@ from egresslog.filters import host_pattern
 from egresslog.live.diagnosis import with_roles
 from egresslog.live.probe.tools import commands, refuses_options, told_by
 from egresslog.mesh.rights import role
-from egresslog.sources.cluster.client import FORBIDDEN, Cluster
-from egresslog.sources.cluster.exec import execute, one_line
-from egresslog.sources.cluster.pods import PROXY, Container, Pod, choose
+from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.exec import execute
+from egresslog.sources.cluster.pods import PROXY, Container, Pod, choose_container
+from egresslog.sources.messages import one_line
 
 _DEFAULT = "kubectl.kubernetes.io/default-container"  # Istio's injector sets it, too
 _START = 15.0  # seconds that it may take until a command runs, beside its own time
@@ -107,7 +109,7 @@ def application(pod: Pod) -> Container | str:
     if not names:
         return f"{here} has no container but {PROXY}: nothing to make a request from"
     wanted = (meta.get("annotations") or {}).get(_DEFAULT)
-    found = choose(pod, wanted if wanted in names else names[0])
+    found = choose_container(pod, wanted if wanted in names else names[0])
     if isinstance(found, Container) and found.state != "running":
         why = " ".join(part for part in (found.reason, found.message) if part)
         return f"{here}: container {found.name} is {found.state}{f' ({one_line(why)})' if why else ''}"
@@ -179,7 +181,7 @@ def _example(asked: str) -> str:
 
 def _explained(error: ClusterError, container: Container) -> ClusterError:
     """The error with the Role that is missing, if it is rights that are."""
-    if error.status != FORBIDDEN:
+    if error.status != HTTPStatus.FORBIDDEN:
         return error
     return with_roles(error, role(container.namespace, sidecars=False, probe=True, static=False))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from egresslog.errors import ClusterError
 from egresslog.live.probe.locate import ProbeLines, locate
 from egresslog.live.probe.request import Probe, application, send_request, url_of
 from egresslog.sources.cluster.client import Cluster
-from egresslog.sources.cluster.discovery import pods_of
+from egresslog.sources.cluster.clock import Clock
+from egresslog.sources.cluster.discovery import list_pods
 from egresslog.sources.cluster.pods import Container, Target
+from egresslog.timespec import rfc3339
 from egresslog.verification.result import Verification
 from egresslog.verification.verdict import Verdict
 
@@ -75,18 +76,19 @@ def send_probes(
 
 
 def await_lines(
-    probes: Sequence[Probe], check: Check, *, wait: Callable[[float], None] = time.sleep
+    probes: Sequence[Probe], check: Check, *, wait: Callable[[float], None] | None = None
 ) -> tuple[Verification, list[ProbeResult]]:
     """Checks until every probe's lines show what became of it, or ten times.
 
     Args:
         probes: the requests that were sent.
         check: reads the logs as they are now, and gives the verdicts.
-        wait: lets seconds pass.
+        wait: waits so many seconds; None: in real time.
 
     Raises:
         ClusterError: as ``read_cluster``.
     """
+    wait = wait or Clock().sleep
     for number in range(1, _CHECKS + 1):
         wait(_FLUSH_SECONDS)
         verification = check()
@@ -103,14 +105,14 @@ def probe_scope(probes: Sequence[Probe]) -> ProbeScope:
     """What to ask of the logs: what these pods sent since then."""
     ips = tuple(dict.fromkeys(ip for probe in probes for ip in probe.pod.ips))
     begin = min(probe.at_ns for probe in probes) - _SKEW
-    return ProbeScope(ips, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin // 10**9)))
+    return ProbeScope(ips, rfc3339(begin, digits=0))
 
 
 def _container(cluster: Cluster, workload: str) -> Container:
     """The application's container of the first pod that runs."""
     target = Target.workload(workload)
     reasons = []
-    for pod in pods_of(cluster, target):
+    for pod in list_pods(cluster, target):
         container = application(pod)
         if isinstance(container, Container):
             return container

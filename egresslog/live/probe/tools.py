@@ -8,7 +8,8 @@ from math import ceil
 from typing import NamedTuple
 
 from egresslog.records.batch import ip_of
-from egresslog.sources.cluster.exec import Executed, one_line
+from egresslog.sources.cluster.exec import CommandResult
+from egresslog.sources.messages import one_line
 
 _PORT = 65535
 _CODE = re.compile(rb"^ *HTTP/[\d.]+ (\d{3})|server returned error: HTTP/[\d.]+ (\d{3})", re.MULTILINE)
@@ -74,17 +75,17 @@ def commands(url: str, marker: str, timeout: float) -> tuple[tuple[str, ...], ..
     return curl, gnu, ("wget", "-q", "-S", *wget), ("wget", "-q", *wget)
 
 
-def refuses_options(done: Executed) -> bool:
+def refuses_options(done: CommandResult) -> bool:
     """Whether it is another wget, which has done nothing."""
     return done.command[0] == "wget" and bool(done.code) and bool(_REFUSED_OPTION.search(done.stderr))
 
 
-def told_by(done: Executed, marker: str) -> Told:
+def told_by(done: CommandResult, marker: str) -> Told:
     """What a command's output says."""
     return _told_by_curl(done, marker) if done.command[0] == "curl" else _told_by_wget(done)
 
 
-def _told_by_curl(done: Executed, marker: str) -> Told:
+def _told_by_curl(done: CommandResult, marker: str) -> Told:
     line = rf"^{re.escape(marker)}\|(\d{{3}})\|([^|\n]*)\|(\d{{0,5}})\|([^|\n]*)\|(\d{{0,5}})\|$"
     found = re.findall(line.encode(), done.stdout, re.MULTILINE)
     if not found:
@@ -98,7 +99,7 @@ def _told_by_curl(done: Executed, marker: str) -> Told:
     return Told(_address(ends[0], ends[1]), _address(ends[2], ends[3]), int(code) or None, error)
 
 
-def _told_by_wget(done: Executed) -> Told:
+def _told_by_wget(done: CommandResult) -> Told:
     """Of addresses, wget tells nothing."""
     found = _CODE.search(done.stderr)
     code = int(found[1] or found[2]) if found else None

@@ -1,45 +1,43 @@
-"""A buffer between threads that read the network and one that works through what they read."""
+"""A buffer between the threads that read from the network and the one that processes what they read."""
 
 from __future__ import annotations
 
-import pickle
 import queue
-import tempfile
 import time
-import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from threading import Condition, Lock
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from egresslog.errors import DatabaseError
-from egresslog.sources.paths import why
+from egresslog.sources.cluster.disk_store import DiskStore, Place
+from egresslog.sources.messages import os_reason
 
 T = TypeVar("T")
 
 _MIB = 1024 * 1024
-_SEGMENTS = 16  # files that the disk's share is cut into
 
 
-class Closed(EOFError):  # noqa: N818  (named like queue.Empty; it is the normal end)
-    """Nothing will come any more."""
+class BufferClosed(EOFError):  # noqa: N818  (named like queue.Empty; it is the normal end)
+    """The buffer is closed, and everything was taken."""
 
 
-class Spool(Generic[T]):
-    """A first-in-first-out buffer: putting never waits for taking.
+class Buffer(Generic[T]):
+    """A first-in-first-out buffer in memory and on disk: ``put`` never waits for ``get``.
 
-    The log of a Kubernetes container must be read as it comes: who stops for half a minute loses lines and is not told.
+    The log of a Kubernetes container must be read as it is written: a client that pauses for half a minute loses lines
+    without any sign.
 
-    Items are held in memory, then pickled in temporary files without names; they come out in the order of putting.
-    In memory are at most ``memory`` bytes, one page (a quarter of that, 1 MiB at most) and one item. The files are
-    segments of a sixteenth of ``disk``. Each goes when all in it was taken, so what was taken and still fills the disk
-    is about one segment, and the whole never more than ``disk``.
+    Items are held in memory, then pickled into temporary files without names; they are taken in the order in which they
+    were put. In memory are at most ``memory`` bytes, one page (a quarter of that, 1 MiB at most) and one item. Each
+    file has a sixteenth of ``disk`` and is deleted when all in it was taken, so that about one file holds what was
+    taken already, and all files together never hold more than ``disk`` bytes.
 
     Attributes:
-        waiting: items put and not taken yet.
-        in_memory: bytes of those held in memory, as told to ``put``.
-        refused: items that ``put`` refused.
-        problem: why the last of them was.
+        waiting: number of items put and not taken yet.
+        in_memory: bytes of those in memory, as given to ``put``.
+        refused: number of items that ``put`` refused.
+        problem: why the last of them was refused.
         closed: whether ``close`` was called.
     """
 
@@ -48,10 +46,10 @@ class Spool(Generic[T]):
         self.problem = ""
         self.closed = False
         self._memory = memory
-        self._full = max(1, min(_MIB, memory // 4))  # bytes that go to the disk, and come back, at once
-        self._disk = _Disk(disk)
-        self._head: deque[tuple[T, int]] = deque()  # the oldest, which are being taken
-        self._pages: deque[_Page[T]] = deque()  # each in memory or on disk, whichever its neighbours are
+        self._full = max(1, min(_MIB, memory // 4))  # bytes that are written to the disk, and read back, at once
+        self._disk = DiskStore(disk)
+        self._head: deque[tuple[T, int]] = deque()  # the oldest items, which are being taken
+        self._pages: deque[_Page[T]] = deque()  # each in memory or on disk, whatever its neighbors are
         self._newest: _Page[T] = _Page()
         self._loading = False
         self._writing = 0
@@ -60,57 +58,58 @@ class Spool(Generic[T]):
 
     @property
     def on_disk(self) -> int:
-        """Bytes of the files."""
+        """Bytes in the files."""
         return self._disk.used
 
     @property
-    def most_on_disk(self) -> int:
-        """The most of them that ever were."""
-        return self._disk.most
+    def peak_on_disk(self) -> int:
+        """The most bytes that were in the files at any time."""
+        return self._disk.peak
 
     def put(self, item: T, size: int = 0) -> bool:
-        """Appends an item of so many bytes, or refuses it.
+        """Appends an item of ``size`` bytes, or refuses it and returns False.
 
-        Refused is what finds memory and disk full, a disk that cannot be written, or a closed spool; ``problem`` says
-        which. Items of size 0 (notices) stay in memory, need not be picklable, and are refused only by a closed spool.
+        It is refused when memory and disk are full, the disk cannot be written, or the buffer is closed; ``problem``
+        says which. Items of size 0 (notices) stay in memory, need not be picklable, and are refused only by a closed
+        buffer.
         """
         problem = ""
         while not problem:
             with self._lock:
-                page = self._in_the_way(size)
+                page = self._page_to_write(size)
                 if page is None and not self.closed:
                     self._newest.items.append((item, size))
                     self._newest.size += size
                     self.in_memory += size
                     self.waiting += 1
                     if self._newest.size >= self._full:
-                        self._turn_over()
+                        self._finish_page()
                     self._filled.notify()
                     return True
-            problem = self._spill(page) if page else "closed"
+            problem = self._write(page) if page else "closed"
         with self._lock:
             self.refused += 1
             self.problem = problem
         return False
 
     def get(self, timeout: float | None = None) -> T:
-        """Takes the oldest item, waiting for it ``timeout`` seconds, or as long as it takes.
+        """Takes the oldest item; waits for it ``timeout`` seconds, or without limit.
 
         Raises:
-            queue.Empty: none came in time.
-            Closed: the spool is closed, and everything was taken.
+            queue.Empty: there was none in time.
+            BufferClosed: the buffer is closed, and everything was taken.
             DatabaseError: items cannot be read back from the disk and are lost; those after them can be taken.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._lock:
-                left = None if deadline is None else deadline - time.monotonic()
-                if not self._filled.wait_for(self._ready, left):
+                remaining = None if deadline is None else deadline - time.monotonic()
+                if not self._filled.wait_for(self._is_ready, remaining):
                     raise queue.Empty
-                page = None if self._head else self._turn()
+                page = None if self._head else self._advance()
                 if not page:
                     if not self._head:
-                        raise Closed
+                        raise BufferClosed
                     item, size = self._head.popleft()
                     self.in_memory -= size
                     self.waiting -= 1
@@ -120,18 +119,18 @@ class Spool(Generic[T]):
             self._load(page)
 
     def close(self) -> None:
-        """Ends the putting. What waits can still be taken; the file goes with the last of it."""
+        """Ends ``put``. What waits can still be taken; the files are deleted with the last of it."""
         with self._lock:
             self.closed = True
             self._filled.notify_all()
             self._written.notify_all()
 
-    def _turn_over(self) -> None:
+    def _finish_page(self) -> None:
         self._pages.append(self._newest)
         self._newest = _Page()
 
-    def _in_the_way(self, size: int) -> _Page[T] | None:
-        """The page to write out before an item of this size fits; the newest, as it is needed last. Holds the lock."""
+    def _page_to_write(self, size: int) -> _Page[T] | None:
+        """The page to write out before an item of this size fits: the newest, needed last. Holds the lock."""
         while size and self.in_memory + size > self._memory and not self.closed:
             for page in reversed(self._pages):
                 if page.state == "memory":
@@ -139,44 +138,44 @@ class Spool(Generic[T]):
                     self._writing += 1
                     return page
             if self._newest.size:
-                self._turn_over()
+                self._finish_page()
             elif self._writing:
                 self._written.wait()
             else:
-                break  # all the rest is being taken
+                break  # everything else is being taken
         return None
 
-    def _spill(self, page: _Page[T]) -> str:
-        """Writes a page to the disk; says why it could not. The consumer may take it meanwhile."""
-        place: _Place | None = None
+    def _write(self, page: _Page[T]) -> str:
+        """Writes a page to the disk; returns why it could not. The consumer may take the page meanwhile."""
+        place: Place | None = None
         problem = ""
         try:
             place = self._disk.write([entry for entry in page.items if entry[1]], page.size)
         except OSError as error:
-            problem = why(error)
+            problem = os_reason(error)
         finally:
             with self._lock:
                 taken = page.state == "taken"
                 if place and not taken:
-                    page.leave(place)
+                    page.move_to(place)
                     self.in_memory -= page.size
                 elif not taken:
                     page.state = "memory"
                 self._writing -= 1
                 self._written.notify_all()
         if taken and place:
-            self._disk.free(place[0])
+            self._disk.free(place)
         return "" if taken else problem
 
-    def _ready(self) -> bool:
-        """Whether there is something to take or load, or nothing will be any more. Holds the lock."""
+    def _is_ready(self) -> bool:
+        """Whether there is something to take or load, or nothing will be put any more. Holds the lock."""
         more = bool(self._pages or self._newest.items) and not self._loading
         return bool(self._head) or more or (self.closed and not self.waiting)
 
-    def _turn(self) -> _Page[T] | None:
-        """Makes the oldest page the head, or returns it, if it must be loaded first. Holds the lock."""
+    def _advance(self) -> _Page[T] | None:
+        """Makes the oldest page the head; returns it instead if it must be loaded first. Holds the lock."""
         if not self._pages:
-            self._turn_over()
+            self._finish_page()
         page = self._pages[0]
         if page.state == "disk":
             self._loading = True
@@ -193,11 +192,11 @@ class Spool(Generic[T]):
         try:
             entries = self._disk.read(page.place)
         except OSError as error:
-            problem = why(error)
+            problem = os_reason(error)
         finally:
             with self._lock:
                 self._loading = False
-                if entries or problem:  # else interrupted: it stays where it is
+                if entries or problem:  # else interrupted: the page stays where it is
                     self.in_memory += page.size if entries else 0
                     self.waiting -= 0 if entries else page.stored
                     for index, notice in page.notices:
@@ -205,96 +204,24 @@ class Spool(Generic[T]):
                     self._head.extend(entries)
                     self._pages.popleft()
                 self._filled.notify_all()
-        self._disk.free(page.place[0])
+        self._disk.free(page.place)
         if problem:
             raise DatabaseError(f"{page.stored} waiting items cannot be read back from the disk: {problem}")
 
 
 @dataclass(eq=False)
 class _Page(Generic[T]):
-    """Items, with their sizes, that go to the disk together; ``stored`` of them are there, without ``notices``."""
+    """Items with their sizes, written to the disk together; ``stored`` of them are there, ``notices`` are not."""
 
     items: list[tuple[T, int]] = field(default_factory=list)
     size: int = 0
     state: Literal["memory", "writing", "disk", "taken"] = "memory"
-    place: _Place | None = None
+    place: Place | None = None
     stored: int = 0
     notices: list[tuple[int, tuple[T, int]]] = field(default_factory=list)
 
-    def leave(self, place: _Place) -> None:
-        """Drops what is on disk now."""
+    def move_to(self, place: Place) -> None:
+        """Releases the items that are on disk now."""
         self.notices = [(index, entry) for index, entry in enumerate(self.items) if not entry[1]]
         self.stored, self.items = len(self.items) - len(self.notices), []
         self.place, self.state = place, "disk"
-
-
-class _Segment:
-    """One of the files; it goes when all in it was taken."""
-
-    def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile(prefix="egresslog-", buffering=0)  # noqa: SIM115  (lives as long as this)
-        self.close = weakref.finalize(self, self.file.close)
-        self.end = self.pages = 0
-
-    def append(self, data: memoryview) -> _Place:
-        """Writes all or nothing."""
-        written = 0
-        try:
-            self.file.seek(self.end)
-            while written < len(data):  # a disk that gets full writes a part first
-                written += self.file.write(data[written:])
-        except OSError:
-            self.file.truncate(self.end)
-            raise
-        self.end += written
-        self.pages += 1
-        return self, self.end - written, written
-
-
-_Place = tuple[_Segment, int, int]  # where it begins, how long it is
-
-
-class _Disk:
-    """Pickled values in temporary files."""
-
-    def __init__(self, limit: int) -> None:
-        self.used = self.most = 0
-        self._limit = limit
-        self._last: _Segment | None = None
-        self._lock = Lock()  # a file has one position (Windows has no pwrite)
-
-    def write(self, value: object, size: int) -> _Place:
-        """Keeps a value of about so many bytes. Raises OSError where the disk, or the share in it, is full."""
-        self._check(size)  # before the work of pickling: what is refused is refused quickly
-        data = memoryview(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
-        with self._lock:
-            self._check(len(data))
-            if not self._last or self._last.end >= self._limit // _SEGMENTS:
-                self._last = _Segment()
-            place = self._last.append(data)
-            self.used += len(data)
-            self.most = max(self.most, self.used)
-        return place
-
-    def read(self, place: _Place) -> Any:
-        """The value that was kept there."""
-        segment, start, length = place
-        with self._lock:
-            segment.file.seek(start)
-            data = segment.file.read(length)
-        if len(data) < length:
-            raise OSError("the temporary file ends early")
-        return pickle.loads(data)  # noqa: S301  (written by this process, in a file without a name)
-
-    def free(self, segment: _Segment) -> None:
-        """Forgets a value of this segment."""
-        with self._lock:
-            segment.pages -= 1
-            if not segment.pages:
-                self.used -= segment.end
-                segment.close()
-                self._last = None if self._last is segment else self._last
-
-    def _check(self, size: int) -> None:
-        if self.used + size > self._limit:
-            raise OSError(f"the limit of {self._limit} bytes on disk is reached")

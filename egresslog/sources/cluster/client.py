@@ -1,24 +1,26 @@
-"""One cluster's API: where it is and who asks are the official client's business, requests and answers are raw.
+"""One cluster's API. The official client provides address, TLS and credentials; requests and answers are raw.
 
-Raw, because the client's models refuse what they do not know, its log call lacks `sinceTime` (kubernetes#126076) and
-drops a last line without newline, and its watch knows no bookmark of ours (shared facts, egress-verification 4.1, 4.6).
+The client's models refuse fields they do not know, its log call lacks `sinceTime` (kubernetes#126076) and drops a last
+line without newline, and its watch cannot resume from a bookmark (docs/egress-evidence.md, "Kubernetes log API").
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster.kubeconfig import complaints, load, one_line
+from egresslog.sources.cluster.clock import Clock, backoff
+from egresslog.sources.cluster.kubeconfig import load_configuration, logged_errors
+from egresslog.sources.messages import one_line
 
 if TYPE_CHECKING:
     import urllib3
@@ -27,60 +29,73 @@ if TYPE_CHECKING:
 Query = Mapping[str, str | int]
 
 _CONNECT = 10.0  # seconds
-_ANSWER = 60.0  # seconds that the server may be silent within an answer
-_WATCH = 240.0  # seconds that one watch lasts: load balancers close what is silent for longer
-_LONGEST = 30.0  # seconds to wait when told to: somebody watches
+_READ = 60.0  # seconds that the server may pause within an answer
+_WATCH = 240.0  # seconds that one watch lasts: load balancers close connections that are silent for longer
+_MAX_RETRY_AFTER = 30.0  # seconds: a user is waiting
 _TRIES = 4
-_PAGE = 500  # objects, as kubectl asks for
-_STREAMS = 1_000  # connections kept
-#: HTTP statuses after which to try again; of what is not there; of a version or page that is too old.
-AGAIN = (429, 500, 502, 503, 504)
-BAD, FORBIDDEN, GONE = 400, 403, 404
-#: What a follower waits out: no answer at all, a server in trouble, a token that will be renewed.
-PASSING = (None, 401, *AGAIN)
-EXPIRED = 410
+_PAGE = 500  # objects, as kubectl requests them
+_CONNECTIONS = 1_000  # kept open
+#: HTTP statuses after which the same request may succeed.
+RETRYABLE: frozenset[int | None] = frozenset({
+    HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT,
+})  # fmt: skip
+#: What a follower waits out: no answer at all, a token that will be renewed, a server in trouble.
+TRANSIENT = RETRYABLE | {None, HTTPStatus.UNAUTHORIZED}
 _BLOCK = 64 * 1024  # bytes
 _HEADER = re.compile(r"[\x20-\x7e]*")
-_WORDS = 4_096  # characters of an answer that is no Status
+_MESSAGE = 4_096  # characters of a server's message
 
 
 class Cluster:
-    """A cluster's API server as one user. Safe for threads."""
+    """A cluster's API server, and who asks it. Safe for threads.
 
-    def __init__(self, configuration: Configuration, name: str) -> None:
+    Attributes:
+        name: the cluster's name in messages.
+        configuration: the official client's.
+        clock: paces attempts, also those of others who use this cluster.
+    """
+
+    def __init__(self, configuration: Configuration, name: str, clock: Clock | None = None) -> None:
         """See ``connect``."""
         from kubernetes.client.rest import RESTClientObject  # noqa: PLC0415
 
         self.name = name
         self.configuration = configuration
-        configuration.connection_pool_maxsize = _STREAMS  # urllib3 warns where there are more than these
+        self.clock = clock or Clock()
+        configuration.connection_pool_maxsize = _CONNECTIONS  # urllib3 warns when there are more
         self._pool = RESTClientObject(configuration).pool_manager
         self._credentials = threading.Lock()
         self._closed = threading.Event()
 
     @classmethod
-    def connect(cls, *, context: str | None = None, kubeconfig: str | None = None) -> Self:
+    def connect(cls, *, context: str | None = None, kubeconfig: str | None = None, clock: Clock | None = None) -> Self:
         """The cluster of a kubeconfig's context, or the one this runs in.
 
-        As kubectl: ``kubeconfig``, else the files in $KUBECONFIG, else ~/.kube/config; else a pod's service account.
-        Nothing is asked of the server yet.
+        Looks where kubectl does: ``kubeconfig``, else the files in $KUBECONFIG, else ~/.kube/config; else the service
+        account of the pod this runs in. No request is sent yet.
+
+        Args:
+            context: of the kubeconfig; None: its current one.
+            kubeconfig: a file.
+            clock: paces attempts; None: real time.
 
         Raises:
-            ClusterError: neither is there, the context is not in it, or its credentials cannot be had.
+            ClusterError: there is no configuration, the context is not in it, or its credentials are not available.
         """
-        made, name = load(context, kubeconfig)
+        configuration, name = load_configuration(context, kubeconfig)
         try:
-            return cls(made, name)
-        except Exception:  # noqa: BLE001  (what it is, is in the kubeconfig, and may hold a password)
+            return cls(configuration, name, clock)
+        except Exception:  # noqa: BLE001  (the message may repeat a password of the kubeconfig)
             raise ClusterError(name, "the kubeconfig's server, proxy or certificates cannot be used") from None
 
     @property
     def address(self) -> str:
-        """The server's URL, without what else may stand in it."""
+        """The server's URL, without credentials."""
         return re.sub(r"//[^/@]*@", "//", self.configuration.host)
 
     def close(self) -> None:
-        """Ends waiting, and closes what connections are idle; those in use close when they are done with."""
+        """Ends waiting between attempts, and closes idle connections; others are closed when they are returned."""
         self._closed.set()
         self._pool.clear()
 
@@ -88,43 +103,48 @@ class Cluster:
         """One object, or one page of a list. Tries again where that may help.
 
         Raises:
-            ClusterError: the server cannot be reached or does not give it.
+            ClusterError: the server cannot be reached, or refuses.
         """
         for attempt in range(_TRIES):
             try:
-                body = b"".join(self.body(self.open(path, query)))
-                return _object(body, f"{self.name}: {path}")
+                body = b"".join(self.read_body(self.open(path, query)))
+                return _parse_object(body, f"{self.name}: {path}")
             except ClusterError as error:
-                if attempt == _TRIES - 1 or error.status not in (None, *AGAIN):
+                if attempt == _TRIES - 1 or error.status not in RETRYABLE | {None}:
                     raise
-                if self._closed.wait(error.retry_after or pause(attempt)):
+                if self.clock.wait(self._closed, error.retry_after or backoff(attempt)):
                     raise
         raise AssertionError
 
-    def items(self, path: str, query: Query | None = None) -> tuple[list[dict[str, Any]], str]:
-        """All objects of a list, in pages, and the version of the list, from which to watch.
+    def list_objects(self, path: str, query: Query | None = None) -> tuple[list[dict[str, Any]], str]:
+        """All objects of a list, requested in pages, and the list's resourceVersion, from which to watch.
 
         Raises:
             ClusterError: as ``get``.
         """
-        found: list[dict[str, Any]] = []
-        more = ""
+        objects: list[dict[str, Any]] = []
+        token = ""
         while True:
-            asked = {**(query or {}), "limit": _PAGE} | ({"continue": more} if more else {})
+            page_query = {**(query or {}), "limit": _PAGE} | ({"continue": token} if token else {})
             try:
-                page = self.get(path, asked)
+                page = self.get(path, page_query)
             except ClusterError as error:
-                if not more or error.status != EXPIRED:
+                if not token or error.status != HTTPStatus.GONE:
                     raise
-                found, page = [], self.get(path, query)  # the pages took too long: all at once, as kubectl does
-            found += page.get("items") or []
+                objects, page = [], self.get(path, query)  # the token expired: all at once, as kubectl does
+            objects += page.get("items") or []
             meta = page.get("metadata") or {}
-            more = meta.get("continue") or ""
-            if not more:
-                return found, str(meta.get("resourceVersion", ""))
+            token = meta.get("continue") or ""
+            if not token:
+                return objects, str(meta.get("resourceVersion", ""))
 
-    def open(self, path: str, query: Query | None = None, *, silence: float = _ANSWER) -> urllib3.BaseHTTPResponse:
-        """An answer whose body is read by the caller; ``silence``: seconds until a read gives up.
+    def open(self, path: str, query: Query | None = None, *, read_timeout: float = _READ) -> urllib3.BaseHTTPResponse:
+        """Sends a request; the caller reads the body.
+
+        Args:
+            path: of the API.
+            query: of the URL.
+            read_timeout: seconds without data until reading gives up.
 
         Raises:
             ClusterError: the server cannot be reached, or answers with an error.
@@ -134,27 +154,27 @@ class Cluster:
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
-                "GET", url, headers=self.headers(), preload_content=False, retries=False, redirect=False,
-                timeout=urllib3.Timeout(connect=_CONNECT, read=silence),
+                "GET", url, headers=self.request_headers(), preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=_CONNECT, read=read_timeout),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(f"{self.name} ({self.address})", unreachable(error)) from None
+            raise ClusterError(f"{self.name} ({self.address})", connection_failure(error)) from None
         except ValueError:
-            raise ClusterError(self.name, "cannot be asked: the kubeconfig's server or proxy is no URL") from None
-        if response.status == 200:  # noqa: PLR2004
+            raise ClusterError(self.name, "cannot be reached: the kubeconfig's server or proxy is not a URL") from None
+        if response.status == HTTPStatus.OK:
             return response
         body = b""
         with suppress(urllib3.exceptions.HTTPError, OSError):
-            body = response.read(_WORDS * 4)
+            body = response.read(_MESSAGE * 4)
         response.close()
-        raise refused(self.name, response.status, body, response.headers.get("Retry-After"))
+        raise error_of(self.name, response.status, body, response.headers.get("Retry-After"))
 
-    def body(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-        """The pieces of an answer's body as they come.
+    def read_body(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """The pieces of an answer's body as they arrive.
 
         Raises:
-            SilenceError: nothing came for as long as ``open`` was told to wait.
-            ClusterError: the answer broke off.
+            ReadTimeoutError: nothing arrived within the read timeout.
+            ClusterError: the connection broke.
         """
         import urllib3  # noqa: PLC0415
 
@@ -165,109 +185,107 @@ class Cluster:
                 yield from iter(lambda: response.read1(_BLOCK), b"")
             response.release_conn()
         except urllib3.exceptions.ReadTimeoutError:
-            raise SilenceError(self.name, "nothing came") from None
+            raise ReadTimeoutError(self.name, "no data arrived in time") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:  # ValueError: closed by another thread
-            raise ClusterError(self.name, f"the answer broke off: {one_line(str(error))}") from None
+            raise ClusterError(self.name, f"the connection broke: {one_line(str(error))}") from None
         finally:
             response.close()
 
-    def events(self, path: str, query: Query, version: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Changes of a list since its ``version``: type and object; BOOKMARK has nothing but a newer version.
+    def watch_events(self, path: str, query: Query, version: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Changes of a list since a resourceVersion: type and object; a BOOKMARK has only a newer version.
 
         Ends when the server closes the watch, as it does every few minutes.
 
         Raises:
-            ClusterError: as ``get``; with status 410 when the version is too old, and the list must be had anew.
+            ClusterError: as ``get``; with status 410 when the version is too old, and the list must be read again.
         """
-        asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version,
+        watch = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version,
                  "timeoutSeconds": int(_WATCH)}  # fmt: skip
         rest = b""
-        for piece in self.body(self.open(path, asked, silence=_WATCH + _CONNECT)):
+        for piece in self.read_body(self.open(path, watch, read_timeout=_WATCH + _CONNECT)):
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                event = _object(line, f"{self.name}: {path}")
+                event = _parse_object(line, f"{self.name}: {path}")
                 if event.get("type") == "ERROR":
                     status = event.get("object") or {}
-                    raise ClusterError(self.name, one_line(str(status.get("message"))), status.get("code"))
+                    raise ClusterError(self.name, one_line(str(status.get("message")), _MESSAGE), status.get("code"))
                 yield str(event.get("type")), event.get("object") or {}
 
     @staticmethod
-    def time_of(response: urllib3.BaseHTTPResponse) -> int | None:
-        """The server's time (ns), whose clock is nearer to the nodes' than ours; None if it does not tell."""
+    def server_time(response: urllib3.BaseHTTPResponse) -> int | None:
+        """The answer's Date (ns since 1970): closer to the nodes' clocks than ours. None if there is none."""
         try:
             return int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * 10**9
         except ValueError:
             return None
 
     @staticmethod
-    def bear(response: urllib3.BaseHTTPResponse, silence: float) -> None:
-        """Lets an answer be silent for so many seconds from now on."""
+    def set_read_timeout(response: urllib3.BaseHTTPResponse, seconds: float) -> None:
+        """Changes the read timeout of an answer that is being read."""
         sock = getattr(response.connection, "sock", None)
         if sock is not None:
-            sock.settimeout(silence)
+            sock.settimeout(seconds)
 
     @staticmethod
-    def wake(response: urllib3.BaseHTTPResponse) -> None:
-        """Ends an answer that another thread waits for.
+    def abort(response: urllib3.BaseHTTPResponse) -> None:
+        """Closes the connection of an answer that another thread is reading.
 
-        Not by urllib3's ``shutdown``: that takes TLS off the socket, and the thread would read what was encrypted.
+        Not with urllib3's ``shutdown``: that removes TLS from the socket, and the thread would read ciphertext.
         """
         sock = getattr(response.connection, "sock", None)
-        with suppress(OSError):  # it has ended by itself
+        with suppress(OSError):  # already closed
             if sock is not None:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-    def headers(self) -> dict[str, str]:
-        """Who asks. The client renews tokens here, which may run an exec plugin: one thread at a time."""
+    def request_headers(self) -> dict[str, str]:
+        """Headers with credentials. The client renews tokens here, which may run an exec plugin: one thread at a time.
+
+        Raises:
+            ClusterError: the token cannot stand in a header.
+        """
         from egresslog import __version__  # noqa: PLC0415
 
         headers = {"Accept": "application/json, */*", "User-Agent": f"egresslog/{__version__}"}
-        with self._credentials, complaints():
+        with self._credentials, logged_errors():
             settings: dict[str, Any] = dict(self.configuration.auth_settings())
         headers |= {setting["key"]: setting["value"].strip() for setting in settings.values() if setting["value"]}
         if not all(_HEADER.fullmatch(value) for value in headers.values()):  # http.client would repeat it in its error
-            raise ClusterError(self.name, "the token in the kubeconfig has characters that no token has")
+            raise ClusterError(self.name, "the token in the kubeconfig has characters that are not allowed in a token")
         return headers
 
 
-class SilenceError(ClusterError):
-    """The server has not said anything for some time."""
+class ReadTimeoutError(ClusterError):
+    """The server sent nothing for some time."""
 
 
-def pause(attempt: int, most: float = 30.0) -> float:
-    """Seconds to wait before trying again: twice as long each time, and never in step with other readers."""
-    return min(most, 0.25 * 2.0 ** min(attempt, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _object(body: bytes, where: str) -> dict[str, Any]:
+def _parse_object(body: bytes, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        said = one_line(body[:60].decode("utf-8", "replace"))
-        raise ClusterError(where, f"is no Kubernetes API: it answered {said!r}")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise ClusterError(where, f"not a Kubernetes API: the answer is '{one_line(body[:60])}'")
+    return value
 
 
-def refused(name: str, status: int, body: bytes, retry_after: str | None) -> ClusterError:
-    """The error of an answer: a Status object's message, or the text that a proxy put there."""
+def error_of(name: str, status: int, body: bytes, retry_after: str | None) -> ClusterError:
+    """The error that an answer stands for: with the message of a Status object, or the text of a proxy."""
     try:
-        found = json.loads(body)
-        message = str(found["message"])
+        message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        message = one_line(body[:_WORDS].decode("utf-8", "replace")) or "no reason given"
-    if status == 401:  # noqa: PLR2004
+        message = one_line(body, _MESSAGE) or "no reason given"
+    if status == HTTPStatus.UNAUTHORIZED:
         message = f"the credentials were refused ({message}): log in again, or choose another --context"
-    wait = min(float(retry_after), _LONGEST) if retry_after and retry_after.isdecimal() else None
-    return ClusterError(name, f"{one_line(message)} (HTTP {status})", status, wait)
+    wait = min(float(retry_after), _MAX_RETRY_AFTER) if retry_after and retry_after.isdecimal() else None
+    return ClusterError(name, f"{one_line(message, _MESSAGE)} (HTTP {status})", status, wait)
 
 
-def unreachable(error: BaseException) -> str:
-    """What went wrong below HTTP, without urllib3's objects in it."""
+def connection_failure(error: BaseException) -> str:
+    """Why there is no connection, without the names of urllib3's objects."""
     text = str(getattr(error, "reason", None) or error)
-    text = (
-        text.rpartition(">: ")[2] if ">: " in text else text.rpartition("object at 0x")[2].partition("): ")[2] or text
-    )
+    if ">: " in text:
+        text = text.rpartition(">: ")[2]
+    else:
+        text = text.rpartition("object at 0x")[2].partition("): ")[2] or text
     hint = "; the kubeconfig's certificate-authority does not vouch for it" if "CERTIFICATE_VERIFY" in text else ""
     return one_line(f"cannot be reached: {text}{hint}")

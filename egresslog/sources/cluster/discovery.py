@@ -1,146 +1,156 @@
-"""Targets -> containers: once, or again and again as pods come and go."""
+"""Targets -> containers: once, or continuously as pods come and go."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from threading import Event
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster.client import EXPIRED, FORBIDDEN, GONE, Cluster, pause
-from egresslog.sources.cluster.pods import Container, Pod, Target, choose
+from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.clock import backoff
+from egresslog.sources.cluster.pods import Container, Pod, Target, choose_container
 
-_SHORT = 5.0  # seconds: a watch lasts minutes
-_POLL = 5.0  # seconds between looks where nothing tells of changes
+_SHORT_WATCH = 5.0  # seconds: a watch normally lasts minutes
+_POLL = 5.0  # seconds between two lists where there is no right to watch
 
-
-Found = Callable[[Container, bool], None]
-Trouble = Callable[[str, ClusterError | None], None]
+#: Called with a container, and whether its pod was created after the watch began.
+OnContainer = Callable[[Container, bool], None]
+#: Called with the name of a target or pod, and what is wrong with it; None: nothing any more.
+OnProblem = Callable[[str, ClusterError | None], None]
 
 
 @dataclass
 class Containers:
-    """What was found: containers in order of their names, and why others cannot be read."""
+    """Containers in the order of their names, and why others cannot be read."""
 
-    found: list[Container] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
     errors: list[ClusterError] = field(default_factory=list)
 
 
-def find(cluster: Cluster, targets: Iterable[Target]) -> Containers:
-    """The containers of all targets, each once; a target that cannot be asked about is an error beside the others."""
-    made = Containers()
+def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
+    """The containers of all targets, each once. A target that cannot be looked up is an error beside the others."""
+    result = Containers()
     seen: set[tuple[str, str]] = set()
     empty = []
     for target in targets:
         try:
-            pods, _ = _list(cluster, target)
+            pods = list_pods(cluster, target)
         except ClusterError as error:
-            made.errors.append(error)
+            result.errors.append(error)
             continue
         if not pods:
             empty.append(ClusterError(cluster.name, f"found no {target}"))
         for pod in pods:
-            chosen = choose(pod, target.container)
-            if isinstance(chosen, str):
-                made.errors.append(ClusterError(cluster.name, chosen))
-            elif chosen.key not in seen:
-                seen.add(chosen.key)
-                made.found.append(chosen)
-    if made.found:  # else the caller says so
-        made.errors += empty
-    made.found.sort(key=lambda container: container.origin)
-    return made
+            container = choose_container(pod, target.container)
+            if isinstance(container, str):
+                result.errors.append(ClusterError(cluster.name, container))
+            elif container.key not in seen:
+                seen.add(container.key)
+                result.containers.append(container)
+    if result.containers:  # else the caller reports it
+        result.errors += empty
+    result.containers.sort(key=lambda container: container.origin)
+    return result
 
 
-def pods_of(cluster: Cluster, target: Target) -> list[Pod]:
-    """The pods of a target as the API gives them.
+def list_pods(cluster: Cluster, target: Target) -> list[Pod]:
+    """The pods of a target, as the API's JSON objects.
 
     Raises:
-        ClusterError: they cannot be asked for.
+        ClusterError: they cannot be listed.
     """
     return _list(cluster, target)[0]
 
 
-def watch(
+def watch_containers(
     cluster: Cluster,
     target: Target,
-    found: Found,
-    trouble: Trouble,
+    on_container: OnContainer,
+    on_problem: OnProblem,
     stop: Event,
     *,
     poll: float = _POLL,
 ) -> None:
-    """Tells of each container of a target when it is there and whenever it changes, until ``stop`` is set.
+    """Calls back for each container of a target that is there or changes, until ``stop`` is set.
 
-    ``found`` is told whether the pod came after the beginning; ``trouble`` what is wrong with the target or a pod, and
-    None when it is no more. Without the right to watch, the list is asked for every ``poll`` seconds.
+    Args:
+        cluster: where.
+        target: what to watch.
+        on_container: see ``OnContainer``.
+        on_problem: see ``OnProblem``.
+        stop: ends it.
+        poll: seconds between two lists, which replace the watch where there is no right to watch.
     """
-    new, name = False, str(target)
-    attempt, short, may_watch = 0, 0, target.kind != "Pod"  # one pod takes no more than `get`
+    is_new, name = False, str(target)
+    attempt, short_watches = 0, 0
+    may_watch = target.kind != "Pod"  # a single pod needs no other right than `get`
     while not stop.is_set():
         try:
             pods, version = _list(cluster, target)
-            trouble(name, None if pods else ClusterError(name, "there are none yet; waiting for some"))
+            on_problem(name, None if pods else ClusterError(name, "there are none yet; waiting for some"))
             for pod in pods:
-                _tell(pod, target, found, trouble, new=new)
-            attempt, new = 0, True
+                _report(pod, target, on_container, on_problem, is_new=is_new)
+            attempt, is_new = 0, True
             if not may_watch:
-                stop.wait(poll)
+                cluster.clock.wait(stop, poll)
                 continue
-            began = time.monotonic()
-            may_watch = _follow(
-                cluster, target, version, lambda pod: _tell(pod, target, found, trouble, new=True), stop
+            started = time.monotonic()
+            may_watch = _watch(
+                cluster, target, version, lambda pod: _report(pod, target, on_container, on_problem, is_new=True), stop
             )
-            short = short + 1 if time.monotonic() - began < _SHORT else 0
-            if short:  # a proxy that ends watches at once must not be asked without end
-                stop.wait(pause(short))
+            short_watches = short_watches + 1 if time.monotonic() - started < _SHORT_WATCH else 0
+            if short_watches:  # a proxy that ends watches at once must not be flooded with requests
+                cluster.clock.wait(stop, backoff(short_watches))
         except ClusterError as error:
-            trouble(name, error)
+            on_problem(name, error)
             attempt += 1
-            stop.wait(error.retry_after or pause(attempt))
+            cluster.clock.wait(stop, error.retry_after or backoff(attempt))
 
 
-def _follow(cluster: Cluster, target: Target, version: str, tell: Callable[[Pod], None], stop: Event) -> bool:
-    """Tells of pods that come or change until the watch ends; whether it is worth to watch again."""
-    path, query = _place(target)
+def _watch(cluster: Cluster, target: Target, version: str, on_pod: Callable[[Pod], None], stop: Event) -> bool:
+    """Calls back for pods that come or change until the watch ends; returns whether to watch again."""
+    path, query = _location(target)
     try:
-        for kind, pod in cluster.events(path, query, version):
+        for event, pod in cluster.watch_events(path, query, version):
             if stop.is_set():
                 break
-            if kind in {"ADDED", "MODIFIED"} and target.matches(pod):
-                tell(pod)
+            if event in {"ADDED", "MODIFIED"} and target.matches(pod):
+                on_pod(pod)
     except ClusterError as error:
-        if error.status not in (None, EXPIRED, FORBIDDEN):
+        if error.status not in (None, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
             raise
-        stop.wait(pause(0))
-        return error.status != FORBIDDEN
+        cluster.clock.wait(stop, backoff(0))
+        return error.status != HTTPStatus.FORBIDDEN
     return True
 
 
-def _place(target: Target) -> tuple[str, dict[str, str | int]]:
-    """Where the API has the pods that may be meant, and the query for them."""
+def _location(target: Target) -> tuple[str, dict[str, str | int]]:
+    """The API's path of the pods among which the target's are, and the query."""
     path = f"/api/v1/namespaces/{target.namespace}/pods" if target.namespace else "/api/v1/pods"
     return path, {"labelSelector": target.selector} if target.selector else {}
 
 
 def _list(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
-    path, query = _place(target)
+    path, query = _location(target)
     if target.kind == "Pod":
         try:
             return [cluster.get(f"{path}/{target.name}")], ""
         except ClusterError as error:
-            if error.status == GONE:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return [], ""
             raise
-    pods, version = cluster.items(path, query)
+    pods, version = cluster.list_objects(path, query)
     return [pod for pod in pods if target.matches(pod)], version
 
 
-def _tell(pod: Pod, target: Target, found: Found, trouble: Trouble, *, new: bool) -> None:
-    chosen = choose(pod, target.container)
-    if isinstance(chosen, str):
-        trouble(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", ClusterError(str(target), chosen))
+def _report(pod: Pod, target: Target, on_container: OnContainer, on_problem: OnProblem, *, is_new: bool) -> None:
+    container = choose_container(pod, target.container)
+    if isinstance(container, str):
+        name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        on_problem(name, ClusterError(str(target), container))
     else:
-        trouble(str(target), None)
-        found(chosen, new)
+        on_problem(str(target), None)
+        on_container(container, is_new)

@@ -1,4 +1,4 @@
-"""Where the cluster is and who asks: the official client reads kubeconfigs, plugins and service accounts."""
+"""Where the cluster is and as whom to ask: the official client reads kubeconfigs, plugins and service accounts."""
 
 from __future__ import annotations
 
@@ -11,79 +11,75 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egresslog.errors import ClusterError
+from egresslog.sources.messages import one_line
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
-_SAID = 300  # characters of a plugin's complaint
+_PLUGIN_MESSAGE = 300  # characters
 
 
-def load(context: str | None, kubeconfig: str | None) -> tuple[Configuration, str]:
-    """The client's configuration, and what to call the cluster. See ``Cluster.connect``.
+def load_configuration(context: str | None, kubeconfig: str | None) -> tuple[Configuration, str]:
+    """The client's configuration, and a name of the cluster for messages. See ``Cluster.connect``.
 
     Raises:
-        ClusterError: there is none, or none that can be used.
+        ClusterError: there is no configuration, or it cannot be used.
     """
     from kubernetes import config  # noqa: PLC0415
     from kubernetes.client import Configuration  # noqa: PLC0415
 
-    made = Configuration()
-    places = [Path(kubeconfig)] if kubeconfig else _default_files()
-    joined = os.pathsep.join(str(place) for place in places)
-    inside = "KUBERNETES_SERVICE_HOST" in os.environ
-    name = f"context {context}" if context else "the cluster this runs in" if inside else "cluster"
-    with complaints() as said:
+    configuration = Configuration()
+    files = [Path(kubeconfig)] if kubeconfig else _default_files()
+    joined = os.pathsep.join(str(file) for file in files)
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    name = f"context {context}" if context else "the cluster this runs in" if in_cluster else "cluster"
+    with logged_errors() as messages:
         try:
-            if kubeconfig or context or any(place.exists() for place in places):
+            if kubeconfig or context or any(file.exists() for file in files):
                 if not context:
                     current = config.list_kube_config_contexts(joined)[1]  # type: ignore[no-untyped-call]
                     name = f"context {current['name']}"
-                config.load_kube_config(joined, context, made)  # type: ignore[no-untyped-call]
-            elif inside:
-                config.load_incluster_config(made)  # type: ignore[no-untyped-call]
-        except Exception as error:  # noqa: BLE001  (the loader lets through whatever a wrong file leads to)
-            raise ClusterError(name, f"the kubeconfig cannot be used: {bare(error)}") from None
+                config.load_kube_config(joined, context, configuration)  # type: ignore[no-untyped-call]
+            elif in_cluster:
+                config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001  (the loader raises whatever a malformed file leads to)
+            raise ClusterError(name, f"the kubeconfig cannot be used: {_without_contents(error)}") from None
     if name == "cluster":
         raise ClusterError(name, f"no kubeconfig at {joined}: give --kubeconfig, or name log files")
-    if said and not made.api_key and not made.cert_file:
-        raise ClusterError(name, one_line(f"no credentials: {'; '.join(said)}")[:_SAID])
-    return made, name
+    if messages and not configuration.api_key and not configuration.cert_file:
+        raise ClusterError(name, one_line(f"no credentials: {'; '.join(messages)}", _PLUGIN_MESSAGE))
+    return configuration, name
 
 
 def contexts() -> list[str]:
-    """Names of the contexts in the kubeconfigs that are used by default; none if they cannot be read."""
+    """Names of the contexts in the default kubeconfigs; none if they cannot be read."""
     from kubernetes import config  # noqa: PLC0415
 
-    with complaints(), suppress(Exception):
-        found, _ = config.list_kube_config_contexts(os.pathsep.join(map(str, _default_files())))  # type: ignore[no-untyped-call]
-        return [str(context["name"]) for context in found]
+    with logged_errors(), suppress(Exception):
+        entries, _ = config.list_kube_config_contexts(os.pathsep.join(map(str, _default_files())))  # type: ignore[no-untyped-call]
+        return [str(context["name"]) for context in entries]
     return []
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
-    """What the client logs on the root logger instead of raising it, as when an exec plugin fails."""
-    said: list[str] = []
+def logged_errors() -> Iterator[list[str]]:
+    """Collects what the client logs on the root logger instead of raising it, as when an exec plugin fails."""
+    messages: list[str] = []
     handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
     root = logging.getLogger()
     root.addHandler(handler)
     try:
-        yield said
+        yield messages
     finally:
         root.removeHandler(handler)
 
 
 def _default_files() -> list[Path]:
-    named = [Path(place) for place in os.environ.get("KUBECONFIG", "").split(os.pathsep) if place]
-    return named or [Path.home() / ".kube" / "config"]
+    files = [Path(file) for file in os.environ.get("KUBECONFIG", "").split(os.pathsep) if file]
+    return files or [Path.home() / ".kube" / "config"]
 
 
-def bare(error: BaseException) -> str:
-    """What an error says, without the contents of kubeconfigs that may be in it."""
+def _without_contents(error: BaseException) -> str:
+    """An error's message without the contents of kubeconfigs, which may hold passwords."""
     return one_line(re.split(r"[{\[]|b'|b\"", str(error))[0]) or type(error).__name__
-
-
-def one_line(text: str) -> str:
-    """Text without line ends."""
-    return " ".join(text.split())

@@ -1,7 +1,7 @@
-"""Lines with the runtime's time stamps: cutting them, telling diagnostics from log, and reading on after a break.
+"""Lines with the runtime's timestamps: parsing them, separating diagnostics from log, and resuming after a break.
 
-With `timestamps=true` the kubelet puts the time at which the runtime read a line before it. Lines without are the
-kubelet's own words in the middle of a body (`failed to watch file ...`; shared facts, egress-verification 4.1).
+With `timestamps=true` the kubelet prefixes each line with the time at which the runtime read it. Lines without one are
+messages of the kubelet itself (`failed to watch file ...`; docs/egress-evidence.md, "Kubernetes log API").
 """
 
 from __future__ import annotations
@@ -9,44 +9,32 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 
 from egresslog.errors import LineError
 from egresslog.records.chunk import MAX_LINE
+from egresslog.timespec import parse_rfc3339, rfc3339
 
-# RFC 3339; nine digits since the CRI client, fewer before; some runtimes write the node's own zone.
-_STAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) "
-_PARTS = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ")
-_STAMPED = re.compile(_STAMP)
-_UNSTAMPED = re.compile(rb"\n(?!" + _STAMP + rb"|\Z)")  # seven times as fast as `^` with MULTILINE
-_BEFORE = re.compile(rb"^" + _STAMP, re.MULTILINE)  # in bytes, lines end at \n only
-# Lines of standard output and error are stamped by two threads of the runtime: one may come a little late.
-_LATE = timedelta(seconds=1)
-_IN_NS = 10**9
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONG = 16 * 1024  # bytes: the runtime stores longer lines in parts, each with a stamp of its own
+# RFC 3339; nine digits since the CRI client, fewer before; some runtimes write the node's own offset.
+_TIMESTAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) "
+_STARTS_WITH_ONE = re.compile(_TIMESTAMP)
+_LINE_WITHOUT = re.compile(rb"\n(?!" + _TIMESTAMP + rb"|\Z)")  # seven times as fast as `^` with MULTILINE
+_AT_LINE_START = re.compile(rb"^" + _TIMESTAMP, re.MULTILINE)  # of bytes: lines end with \n only
+# Standard output and standard error are stamped by two threads of the runtime: a line may be out of order by a little.
+_SECOND = 10**9  # ns
+_LONG = 16 * 1024  # bytes: the runtime stores longer lines in parts, each with a timestamp of its own
 
 
-def nanoseconds(line: bytes) -> int | None:
-    """The stamp at the beginning of a line, in ns since 1970; None if it has none."""
-    found = _PARTS.match(line)
-    if not found:
-        return None
-    second, fraction, zone = (part.decode("ascii") for part in found.groups(b"0"))
+def timestamp_of(line: bytes) -> int | None:
+    """The timestamp at the beginning of a line, in ns since 1970; None if there is none."""
+    match = _STARTS_WITH_ONE.match(line)
     try:
-        when = datetime.fromisoformat(second + zone.replace("Z", "+00:00"))
+        return parse_rfc3339(match[0][:-1].decode("ascii")) if match else None
     except ValueError:  # the 31st of February
         return None
-    return (when - _EPOCH) // _LATE * _IN_NS + int(fraction.ljust(9, "0"))
-
-
-def whole_second(stamp: int) -> str:
-    """A time (ns) as the log API takes it: it cuts fractions off."""
-    return (_EPOCH + _LATE * (stamp // _IN_NS)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces cut anywhere -> blocks of whole lines; last what has no end.
+    """Pieces that end anywhere -> blocks of whole lines; the last block may lack its newline.
 
     Raises:
         LineError: a line is longer than any log line.
@@ -66,20 +54,20 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def without(lines: bytes) -> bytes:
-    """Whole lines without their stamps."""
-    return _BEFORE.sub(b"", lines)
+def strip_timestamps(lines: bytes) -> bytes:
+    """Whole lines without their timestamps."""
+    return _AT_LINE_START.sub(b"", lines)
 
 
-def separate(lines: bytes) -> tuple[bytes, list[bytes]]:
-    """Whole lines -> those with a stamp, and the diagnostics between them."""
-    if _STAMPED.match(lines) and not _UNSTAMPED.search(lines):
+def split_diagnostics(lines: bytes) -> tuple[bytes, list[bytes]]:
+    """Whole lines -> those with a timestamp, and the kubelet's messages between them."""
+    if _STARTS_WITH_ONE.match(lines) and not _LINE_WITHOUT.search(lines):
         return lines, []
     kept: list[bytes] = []
-    said: list[bytes] = []
+    diagnostics: list[bytes] = []
     for line in lines.split(b"\n")[:-1]:
-        (kept if _STAMPED.match(line) else said).append(line)
-    return b"".join(line + b"\n" for line in kept), said
+        (kept if _STARTS_WITH_ONE.match(line) else diagnostics).append(line)
+    return b"".join(line + b"\n" for line in kept), diagnostics
 
 
 def last_line(lines: bytes) -> bytes:
@@ -87,81 +75,95 @@ def last_line(lines: bytes) -> bytes:
     return lines[lines.rfind(b"\n", 0, -1) + 1 :]
 
 
-class Recent:
-    """The lines seen last, kept in order to know them again: `sinceTime` has whole seconds, so some come twice."""
+class RecentLines:
+    """The lines read last. `sinceTime` has whole seconds, so some of them come again after a break.
 
-    def __init__(self) -> None:
-        self.anchor = b""  # the last line
-        self.begin: int | None = None  # ns: lines before were not asked for
+    Attributes:
+        last: the last line, with its newline; empty if there was none.
+        not_before: lines with an older timestamp (ns) are not wanted; None: all are.
+    """
+
+    def __init__(self, not_before: int | None = None) -> None:
+        self.last = b""
+        self.not_before = not_before
         self._second = 0  # since 1970
         self._older: list[bytes] = []
         self._newer: list[bytes] = []
 
+    def start_at(self, timestamp: int) -> None:
+        """From now on, lines with an older timestamp (ns) are not wanted."""
+        self.not_before = timestamp
+
     def add(self, lines: bytes) -> None:
-        """Remembers whole lines. Two generations are kept: the last second of which there are lines, and one before."""
-        self.anchor = last_line(lines)
-        stamp = nanoseconds(self.anchor) or 0
-        if stamp // _IN_NS > self._second or stamp < (self._second - 1) * _IN_NS:  # a clock that was set back
-            self._second, self._older, self._newer = stamp // _IN_NS, self._newer, []
+        """Keeps whole lines. Those of the latest second that has lines are kept, and those of the one before."""
+        self.last = last_line(lines)
+        timestamp = self.timestamp or 0
+        if timestamp // _SECOND > self._second or timestamp < (self._second - 1) * _SECOND:  # a clock that was set back
+            self._second, self._older, self._newer = timestamp // _SECOND, self._newer, []
         self._newer.append(lines)
 
     @property
-    def since(self) -> str | None:
-        """From when to ask again (`sinceTime`)."""
-        return None if self.last is None else whole_second((self._second - 1) * _IN_NS)
+    def timestamp(self) -> int | None:
+        """The timestamp of the last line (ns)."""
+        return timestamp_of(self.last)
 
     @property
-    def last(self) -> int | None:
-        """The stamp of the last line (ns)."""
-        return nanoseconds(self.anchor)
+    def since(self) -> str | None:
+        """From when on to request the log again (`sinceTime`)."""
+        return None if self.timestamp is None else rfc3339((self._second - 1) * _SECOND, digits=0)
 
     def overlap(self) -> Overlap:
-        """What takes the repeats out of a body that was asked for from ``since``."""
-        return Overlap(self.anchor, self.begin, b"".join([*self._older, *self._newer]))
+        """What removes the repeated lines from a log that was requested from ``since`` on."""
+        return Overlap(self.last, self.not_before, b"".join([*self._older, *self._newer]))
 
 
 class Overlap:
-    """Takes out the lines that were seen before the break, and looks for the last of them.
+    """Removes the lines that were read before the break, and looks for the last of them.
 
     Attributes:
-        found: the last line has come again: nothing is missing between.
-        over: no more repeats can come.
+        is_contiguous: the last line was there again, so nothing is missing.
+        is_over: no more repeated lines can follow.
     """
 
-    def __init__(self, anchor: bytes, begin: int | None, seen: bytes) -> None:
-        self.found = self.over = not anchor
-        self._anchor, self._begin = anchor, begin
-        self._last = nanoseconds(anchor) or 0
-        lines = seen.split(b"\n")[:-1]
-        self._seen = Counter(lines)
+    def __init__(self, last: bytes, not_before: int | None, known: bytes) -> None:
+        self.is_contiguous = self.is_over = not last
+        self._last, self._not_before = last, not_before
+        self._last_timestamp = timestamp_of(last) or 0
+        lines = known.split(b"\n")[:-1]
+        self._known = Counter(lines)
         self._long = [line for line in lines if len(line) > _LONG]
 
-    def feed(self, lines: bytes) -> tuple[bytes, bytes | None]:
-        """The lines not seen yet, and the first that is newer than all that were: with ``found`` unset, some are lost.
+    def remove_from(self, lines: bytes) -> tuple[bytes, bytes | None]:
+        """The lines that are new, and the first of them that is newer than all that were read before the break.
 
-        Lines are told by stamp and content, and counted: what was written twice is there twice.
+        If there is such a line and ``is_contiguous`` is False, lines are missing. Lines are compared by timestamp and
+        content, and counted: what was written twice is there twice.
         """
         kept: list[bytes] = []
-        newer: bytes | None = None
+        first_newer: bytes | None = None
         rest = lines.split(b"\n")[:-1]
-        for at, line in enumerate(rest):
-            if self._seen[line] > 0:
-                self._seen[line] -= 1
-                self.found |= line + b"\n" == self._anchor
+        for index, line in enumerate(rest):
+            if self._known[line] > 0:
+                self._known[line] -= 1
+                self.is_contiguous |= line + b"\n" == self._last
                 continue
-            stamp = nanoseconds(line) or 0
-            if stamp > self._last:
-                newer = newer or line
-                if stamp > self._last + _IN_NS:
-                    self.over = True
-                    kept += rest[at:]
+            timestamp = timestamp_of(line) or 0
+            if timestamp > self._last_timestamp:
+                first_newer = first_newer or line
+                if timestamp > self._last_timestamp + _SECOND:
+                    self.is_over = True
+                    kept += rest[index:]
                     break
-            elif (self._begin is not None and stamp < self._begin) or self._is_rest(line):
+            elif (self._not_before is not None and timestamp < self._not_before) or self._is_end_of_long_line(line):
                 continue
             kept.append(line)
-        return b"".join(line + b"\n" for line in kept), newer
+        return b"".join(line + b"\n" for line in kept), first_newer
 
-    def _is_rest(self, line: bytes) -> bool:
-        """Whether it is the end of a line we have: asking again may begin between the parts of a long one."""
-        text = without(line)
+    def accept_gap(self) -> None:
+        """The missing lines were taken note of."""
+        self.is_contiguous = True
+
+    def _is_end_of_long_line(self, line: bytes) -> bool:
+        """Whether it is the end of a known line: a log may be served from between the parts of a long line."""
+        text = strip_timestamps(line)
         return any(whole.endswith(text) for whole in self._long)

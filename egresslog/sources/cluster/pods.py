@@ -1,33 +1,40 @@
-"""Which containers to read: the pods of a selector, a name or a workload, and the one container that matters."""
+"""Which containers to read: the pods of a selector, a name or a workload, and one container in each."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Self
 
 from egresslog.errors import UsageError
+from egresslog.timespec import parse_rfc3339
 
-Pod = Mapping[str, Any]  # as the API gives it
+Pod = Mapping[str, Any]  # the API's JSON object
 
-#: Where Istio puts its gateways, and their label (istioctl profiles and Helm charts).
+#: Where Istio installs its gateways, and their label (istioctl profiles and Helm charts).
 NAMESPACE = "istio-system"
 SELECTOR = "istio=egressgateway"
-_GATEWAY_API = "gateway.networking.k8s.io/gateway-name"  # which Istio's controller puts on the pods of a Gateway
+_GATEWAY_API = "gateway.networking.k8s.io/gateway-name"  # set by Istio's controller on the pods of a Gateway
 PROXY = "istio-proxy"
 _PREFERRED = (PROXY, "egressgateway")  # the second in Istio 1.0
 
-# What kubectl takes before a name -> the kind of owner.
+# Kind of a pod or of its owner -> API group, and the names that kubectl accepts, with the group or without: deploy/x,
+# deployments.apps/x. Case does not matter (kubectl 1.32 wants short names in lower case, and takes others in any).
+_WORKLOADS = {
+    "Pod": ("", ("po", "pod", "pods")),
+    "Deployment": ("apps", ("deploy", "deployment", "deployments")),
+    "ReplicaSet": ("apps", ("rs", "replicaset", "replicasets")),
+    "StatefulSet": ("apps", ("sts", "statefulset", "statefulsets")),
+    "DaemonSet": ("apps", ("ds", "daemonset", "daemonsets")),
+    "Job": ("batch", ("job", "jobs")),
+}
 _KINDS = {
-    "po": "Pod", "pod": "Pod", "pods": "Pod",
-    "deploy": "Deployment", "deployment": "Deployment", "deployments": "Deployment", "deployment.apps": "Deployment",
-    "rs": "ReplicaSet", "replicaset": "ReplicaSet", "replicasets": "ReplicaSet",
-    "sts": "StatefulSet", "statefulset": "StatefulSet", "statefulsets": "StatefulSet",
-    "ds": "DaemonSet", "daemonset": "DaemonSet", "daemonsets": "DaemonSet",
-    "job": "Job", "jobs": "Job",
-}  # fmt: skip
+    spelling: kind
+    for kind, (group, names) in _WORKLOADS.items()
+    for name in names
+    for spelling in (name, *((f"{name}.{group}", f"{name}.v1.{group}") if group else ()))
+}
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 
 
@@ -38,8 +45,8 @@ class Target:
     Attributes:
         namespace: None for all.
         selector: a label query, as kubectl takes it.
-        kind, name: of one pod or of the pods' owner; kind None with a name: a pod or any owner of that name.
-        container: its name, None to choose.
+        kind, name: of one pod or of the pods' owner; with a name but no kind: a pod or any owner of that name.
+        container: its name; None: see ``choose_container``.
         sidecars: only pods with a sidecar.
     """
 
@@ -52,10 +59,10 @@ class Target:
 
     @classmethod
     def parse(cls, text: str, namespace: str | None, container: str | None = None, **more: Any) -> Self:
-        """Reads ``pod/NAME``, ``deploy/NAME`` and their like.
+        """Parses ``pod/NAME``, ``deploy/NAME`` and the like, as kubectl accepts them.
 
         Raises:
-            UsageError: neither, or all namespaces.
+            UsageError: not of that form, or no single namespace to look in.
         """
         kind, slash, name = text.partition("/")
         if not slash or kind.lower() not in _KINDS or not _NAME.fullmatch(name):
@@ -66,10 +73,10 @@ class Target:
 
     @classmethod
     def workload(cls, text: str) -> Self:
-        """Reads what ``--from`` takes: ``NS/NAME`` of a workload or pod, or ``NS/KIND/NAME``.
+        """Parses the value of ``--from``: ``NAMESPACE/NAME`` of a workload or pod, or ``NAMESPACE/KIND/NAME``.
 
         Raises:
-            UsageError: neither.
+            UsageError: not of that form.
         """
         namespace, _, rest = text.partition("/")
         if not _NAME.fullmatch(namespace) or not rest:
@@ -82,18 +89,19 @@ class Target:
 
     def __str__(self) -> str:
         where = f"namespace {self.namespace}" if self.namespace else "all namespaces"
-        what = f"{(self.kind or 'workload').lower()} {self.name}" if self.name else f"pods with {self.selector}"
-        return f"{what if self.name or self.selector else 'pods with a sidecar'} in {where}"
+        if self.name:
+            return f"{(self.kind or 'workload').lower()} {self.name} in {where}"
+        return f"pods with {self.selector or 'a sidecar'} in {where}"
 
     def matches(self, pod: Pod) -> bool:
-        """Whether a pod that the selector has found is meant."""
+        """Whether a pod that the selector matches is one of the target's."""
         if not self.name:
-            return not self.sidecars or bool({PROXY} & set(_containers(pod)))
-        own = bool(pod["metadata"]["name"] == self.name)
+            return not self.sidecars or PROXY in _container_names(pod)
+        is_named = bool(pod["metadata"]["name"] == self.name)
         if self.kind == "Pod":
-            return own
-        owned = any(name == self.name and self.kind in (None, kind) for kind, name in owners(pod))
-        return owned or (own and self.kind is None)
+            return is_named
+        is_owned = any(name == self.name and self.kind in (None, kind) for kind, name in owners(pod))
+        return is_owned or (is_named and self.kind is None)
 
 
 def gateway_targets(
@@ -103,15 +111,22 @@ def gateway_targets(
     gateway_name: str | None = None,
     container: str | None = None,
 ) -> tuple[Target, ...]:
-    """Where the gateway's pods are: ``namespaces`` None for all, empty for Istio's own.
+    """Where to look for the gateway's pods.
+
+    Args:
+        namespaces: None: all; empty: Istio's own.
+        names: ``deploy/NAME`` and the like.
+        selector: a label query.
+        gateway_name: of a Gateway of the Gateway API.
+        container: its name.
 
     Raises:
         UsageError: options that contradict each other.
     """
     if selector is not None and gateway_name is not None:
         raise UsageError("give --selector or --gateway-name, not both")
-    if wrong := [name for name in namespaces or () if not _NAME.fullmatch(name)]:
-        raise UsageError(f"not a namespace: {wrong[0]!r}")
+    if invalid := [name for name in namespaces or () if not _NAME.fullmatch(name)]:
+        raise UsageError(f"not a namespace: {invalid[0]!r}")
     places: Sequence[str | None] = [None] if namespaces is None else list(dict.fromkeys(namespaces)) or [NAMESPACE]
     names = list(dict.fromkeys(names))
     if names:
@@ -124,17 +139,18 @@ def gateway_targets(
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a pod, as the kubelet last told the API server.
+    """One container of a pod, as the kubelet last reported it to the API server.
 
     Attributes:
-        pod, uid: the pod's name, and what tells it from one of the same name.
-        instance: containerID of what runs or ran last; "" before the first start.
-        state: ``running``, ``waiting`` or ``terminated``; ``reason``, ``message`` of the latter two.
-        started: when this instance started (RFC 3339), "" if it does not run.
+        pod, uid: the pod's name, and the id that distinguishes it from another pod of that name.
+        instance: containerID of the instance that runs or ran last; "" before the first start.
+        state: ``running``, ``waiting`` or ``terminated``; ``reason`` and ``message`` belong to the latter two.
+        started: when this instance started (ns since 1970), None if it does not run.
         previous: containerID of the instance before, "" if there was none.
-        ips: of the pod. created, deleted: of the pod (RFC 3339); deleted "" while it lives.
+        ips: of the pod.
+        created, deleted: when the pod was created and deleted (ns since 1970); None: not yet.
         workload: owner's kind and name, such as ``deployment/sleep``; "" for a bare pod.
-        done: nothing will start here again.
+        done: the pod has ended, and starts no container again.
     """
 
     namespace: str
@@ -146,11 +162,11 @@ class Container:
     state: str = "waiting"
     reason: str = ""
     message: str = ""
-    started: str = ""
+    started: int | None = None
     previous: str = ""
     ips: tuple[str, ...] = ()
-    created: str = ""
-    deleted: str = ""
+    created: int | None = None
+    deleted: int | None = None
     workload: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     done: bool = False
@@ -162,83 +178,88 @@ class Container:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What stays the same over restarts."""
+        """Identifies the container across restarts."""
         return self.uid, self.name
 
     @property
     def path(self) -> str:
-        """Where the API has the pod."""
+        """The pod's path in the API."""
         return f"/api/v1/namespaces/{self.namespace}/pods/{self.pod}"
 
 
-def choose(pod: Pod, wanted: str | None) -> Container | str:
-    """The container to read; why there is none, if so."""
-    names = _containers(pod)
+def is_target(text: str) -> bool:
+    """Whether a text has the form of a target in a cluster, ``KIND/NAME`` with a kind that ``Target.parse`` knows."""
+    kind, _, name = text.partition("/")
+    return kind.lower() in _KINDS and bool(name) and "/" not in name
+
+
+def choose_container(pod: Pod, wanted: str | None) -> Container | str:
+    """The container to read: ``wanted``, else ``istio-proxy`` or ``egressgateway``, else the only one.
+
+    Returns:
+        The container, or a message why there is none.
+    """
+    names = _container_names(pod)
     meta = pod["metadata"]
-    here = f"pod {meta['namespace']}/{meta['name']}"
+    described = f"pod {meta['namespace']}/{meta['name']}"
     if wanted is not None and wanted not in names:
-        return f"{here} has no container {wanted}; it has {', '.join(names)}"
-    found = wanted or next((name for name in _PREFERRED if name in names), None)
-    if found is None:
+        return f"{described} has no container {wanted}; it has {', '.join(names)}"
+    chosen = wanted or next((name for name in _PREFERRED if name in names), None)
+    if chosen is None:
         if len(names) != 1:
-            return f"{here} has no container {PROXY}; name one with --container: {', '.join(names)}"
-        found = names[0]
-    return _container(pod, found)
+            return f"{described} has no container {PROXY}; name one with --container: {', '.join(names)}"
+        chosen = names[0]
+    return _container(pod, chosen)
 
 
 def owners(pod: Pod) -> list[tuple[str, str]]:
-    """Kind and name of what made the pod; a ReplicaSet's Deployment as well (the hash in its name is a label)."""
+    """Kind and name of the pod's owners, and of a ReplicaSet's Deployment (whose name it has, and a label's hash)."""
     meta = pod["metadata"]
-    found = []
+    template_hash = (meta.get("labels") or {}).get("pod-template-hash")
+    result = []
     for owner in meta.get("ownerReferences") or ():
-        found.append((owner["kind"], owner["name"]))
-        hashed = (meta.get("labels") or {}).get("pod-template-hash")
-        if owner["kind"] == "ReplicaSet" and hashed and owner["name"].endswith(f"-{hashed}"):
-            found.append(("Deployment", owner["name"].removesuffix(f"-{hashed}")))
-    return found
+        result.append((owner["kind"], owner["name"]))
+        if owner["kind"] == "ReplicaSet" and template_hash and owner["name"].endswith(f"-{template_hash}"):
+            result.append(("Deployment", owner["name"].removesuffix(f"-{template_hash}")))
+    return result
 
 
-def nanoseconds(when: str) -> int | None:
-    """Nanoseconds since 1970 of an RFC 3339 time of the API (whole seconds or microseconds); None for none."""
-    if not when:
-        return None
-    moment = datetime.fromisoformat(when)
-    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
-
-
-def _containers(pod: Pod) -> list[str]:
-    """Names; sidecars that Kubernetes starts first are init containers that always restart (1.28; Istio 1.27 on)."""
+def _container_names(pod: Pod) -> list[str]:
+    """Containers, then native sidecars: init containers that always restart (Kubernetes 1.28, Istio 1.27)."""
     spec = pod.get("spec") or {}
-    return [made["name"] for made in spec.get("containers") or ()] + [
-        made["name"] for made in spec.get("initContainers") or () if made.get("restartPolicy") == "Always"
-    ]
+    native = [entry for entry in spec.get("initContainers") or () if entry.get("restartPolicy") == "Always"]
+    return [entry["name"] for entry in (*(spec.get("containers") or ()), *native)]
 
 
 def _container(pod: Pod, name: str) -> Container:
     meta, status = pod["metadata"], pod.get("status") or {}
-    told = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    mine: Mapping[str, Any] = next((one for one in told if one["name"] == name), {})
-    state, about = next(iter((mine.get("state") or {"waiting": {}}).items()))
-    last = (mine.get("lastState") or {}).get("terminated") or {}
-    owned = owners(pod)
-    ips = [one["ip"] for one in status.get("podIPs") or ()] or [status.get("podIP")]
+    reports = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    report: Mapping[str, Any] = next((entry for entry in reports if entry["name"] == name), {})
+    state, details = next(iter((report.get("state") or {"waiting": {}}).items()))
+    last = (report.get("lastState") or {}).get("terminated") or {}
+    owned_by = owners(pod)
+    ips = [entry["ip"] for entry in status.get("podIPs") or ()] or [status.get("podIP")]
     phase = status.get("phase", "")
     return Container(
         namespace=meta["namespace"],
         pod=meta["name"],
         uid=meta.get("uid", ""),
         name=name,
-        instance=mine.get("containerID") or about.get("containerID") or "",
-        restarts=int(mine.get("restartCount") or 0),
+        instance=report.get("containerID") or details.get("containerID") or "",
+        restarts=int(report.get("restartCount") or 0),
         state=state,
-        reason=str(about.get("reason") or status.get("reason") or ("" if told else phase)),
-        message=str(about.get("message") or ""),
-        started=str(about.get("startedAt") or ""),
+        reason=str(details.get("reason") or status.get("reason") or ("" if reports else phase)),
+        message=str(details.get("message") or ""),
+        started=_time(details.get("startedAt")),
         previous=last.get("containerID") or "",
         ips=tuple(str(ip) for ip in ips if ip),
-        created=str(meta.get("creationTimestamp") or ""),
-        deleted=str(meta.get("deletionTimestamp") or ""),
-        workload=f"{owned[-1][0].lower()}/{owned[-1][1]}" if owned else "",
+        created=_time(meta.get("creationTimestamp")),
+        deleted=_time(meta.get("deletionTimestamp")),
+        workload=f"{owned_by[-1][0].lower()}/{owned_by[-1][1]}" if owned_by else "",
         labels=meta.get("labels") or {},
         done=phase in {"Succeeded", "Failed"},
     )
+
+
+def _time(text: str | None) -> int | None:
+    return parse_rfc3339(text) if text else None

@@ -1,4 +1,4 @@
-"""The logs of containers as they are now -> files. Reading is never slowed down by who uses the lines."""
+"""The logs of containers as they are now -> files. Reading is never slowed down by whoever uses the lines."""
 
 from __future__ import annotations
 
@@ -6,155 +6,168 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import IO
 
-from egresslog.sources.cluster.client import BAD, GONE, Cluster
-from egresslog.sources.cluster.discovery import find
-from egresslog.sources.cluster.log_stream import Stream
+from egresslog.errors import SourceError
+from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.discovery import find_containers
+from egresslog.sources.cluster.log_stream import LogStream
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.sources.coverage import Coverage, Notice
-from egresslog.sources.paths import Found, Source
+from egresslog.sources.paths import Source, Sources
 
-_NO_LOG = (BAD, GONE)  # what the API says of an ended pod whose log was thrown away
-STREAMS = 5  # at a time, as kubectl does it
+# The answers for an ended pod whose log was deleted.
+_NO_LOG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+MAX_LOG_REQUESTS = 5  # at a time, as kubectl
 
 
-class Collected(Found):
-    """What ``files.chunks`` reads, and what was read of each container; the files go when this is forgotten."""
+class Snapshot(Sources):
+    """Logs in temporary files, and what was read of each container; the files are deleted with this object."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, errors: Sequence[SourceError] = ()) -> None:
+        """``errors``: for containers that are left out."""
+        super().__init__(errors=list(errors))
         self._directory = tempfile.TemporaryDirectory(prefix="egresslog-")
         weakref.finalize(self, self._directory.cleanup)
 
-    def place(self, number: int) -> Path:
-        """Where the log of a container goes."""
+    def path_of(self, number: int) -> Path:
+        """The file for the log of a container."""
         return Path(self._directory.name) / str(number)
 
+    def describe(self, errors: Sequence[SourceError], notes: Sequence[str], advice: Sequence[str]) -> None:
+        """Replaces the errors by errors that explain more, and adds notes and advice."""
+        self.errors = list(errors)
+        self.notes += notes
+        self.advice += advice
 
-def collect(
+    def add(self, coverage: Coverage, path: Path) -> None:
+        """Adds the log of a container. That the log of a pod that has ended was deleted is no error, but a note."""
+        container, error = coverage.container, coverage.error
+        if error and container.done and error.status in _NO_LOG:
+            state = container.reason or container.state
+            self.notes.append(f"{coverage.origin}: the pod has ended ({state}): {error.reason}")
+            coverage = replace(coverage, error=None)
+        elif error:
+            self.errors.append(error)
+        self.coverage.append(coverage)
+        self.sources.append(Source(coverage.origin, path.stat().st_size, str(path)))
+
+
+def take_snapshot(
     cluster: Cluster,
     targets: Iterable[Target],
     *,
     since: int | None = None,
-    streams: int = STREAMS,
-    but: Iterable[tuple[str, str]] = (),
+    max_log_requests: int = MAX_LOG_REQUESTS,
+    exclude: Iterable[tuple[str, str]] = (),
     progress: Callable[[int, int], None] | None = None,
-) -> Collected:
+) -> Snapshot:
     """Reads the log of every container of the targets, and of the instance before its last restart.
 
     Args:
         cluster: where.
         targets: what.
-        since: only lines that the runtime stamped from then on (ns).
-        streams: how many to read at a time.
-        but: keys of containers to leave out.
-        progress: told how many of how many containers are read.
+        since: only lines with a timestamp from then on (ns since 1970).
+        max_log_requests: logs to read at a time.
+        exclude: keys of containers to leave out.
+        progress: called with how many of how many logs were read.
 
     Returns:
-        Files and coverage. What could not be read is among the errors; a pod that has ended long ago in the notes.
+        Files and coverage. What could not be read is among the errors; a pod that ended long ago is among the notes.
     """
-    made = Collected()
-    left_out = set(but)
-    containers = find(cluster, targets)
-    made.errors = list(containers.errors)
-    wanted = [container for container in containers.found if container.key not in left_out]
-    readers = _Readers(cluster, [(one, made.place(number)) for number, one in enumerate(wanted)], since)
+    found = find_containers(cluster, targets)
+    excluded = set(exclude)
+    containers = [container for container in found.containers if container.key not in excluded]
+    snapshot = Snapshot(found.errors)
+    paths = [snapshot.path_of(number) for number in range(len(containers))]
+    readers = _Readers(cluster, containers, paths, since)
     try:
-        readers.start(streams)
-        for done in range(len(wanted)):
+        readers.start(max_log_requests)
+        for done in range(len(containers)):
             readers.wait()
             if progress:
-                progress(done + 1, len(wanted))
+                progress(done + 1, len(containers))
     except BaseException:  # Ctrl-C
         readers.stop()
         raise
-    for covered, path in readers.results:
-        _add(made, covered, path)
-    return made
+    for coverage, path in zip(readers.coverage, paths, strict=True):
+        snapshot.add(coverage, path)
+    return snapshot
 
 
 class _Readers:
     """Threads that read one log after another. They never keep the program from ending, whatever a server does."""
 
-    def __init__(self, cluster: Cluster, work: Sequence[tuple[Container, Path]], since: int | None) -> None:
+    def __init__(
+        self, cluster: Cluster, containers: Sequence[Container], paths: Sequence[Path], since: int | None
+    ) -> None:
         self._cluster = cluster
         self._stop = Event()
         self._done: SimpleQueue[None] = SimpleQueue()
-        self._paths = [path for _, path in work]
-        self._sinks = [_File() for _ in work]
+        self._paths = paths
+        self._sinks = [_FileSink() for _ in containers]
         self._streams = [
-            Stream(cluster, container, sink, since=since, stop=self._stop)
-            for (container, _), sink in zip(work, self._sinks, strict=True)
+            LogStream(cluster, container, sink, since=since, stop=self._stop)
+            for container, sink in zip(containers, self._sinks, strict=True)
         ]
-        self._next = iter(range(len(work)))
+        self._next = iter(range(len(containers)))
         self._lock = Lock()
 
     @property
-    def results(self) -> list[tuple[Coverage, Path]]:
-        """What was read, and where it is."""
-        return [(stream.coverage, path) for stream, path in zip(self._streams, self._paths, strict=True)]
+    def coverage(self) -> list[Coverage]:
+        """What was read of each container."""
+        return [stream.report.coverage for stream in self._streams]
 
     def start(self, threads: int) -> None:
-        """Begins with so many at a time."""
+        """Starts so many threads."""
         for _ in range(max(1, threads)):
             Thread(target=self._work, name="egresslog-log", daemon=True).start()
 
     def wait(self) -> None:
-        """Until one more is read."""
+        """Waits until one more log was read."""
         while True:
             with suppress(Empty):
-                return self._done.get(timeout=1)  # a wait without end cannot be interrupted everywhere
+                return self._done.get(timeout=1)  # a wait without limit cannot be interrupted on every system
 
     def stop(self) -> None:
-        """Ends what goes on; what has not begun never will."""
+        """Ends reading; logs that were not started are left out."""
         self._stop.set()
         self._cluster.close()
         for stream in self._streams:
-            stream.close()
+            stream.connection.abort()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             with self._lock:
-                at = next(self._next, None)
-            if at is None:
+                number = next(self._next, None)
+            if number is None:
                 return
-            with self._sinks[at].opened(self._paths[at]):
-                self._streams[at].run()
+            with self._sinks[number].opened(self._paths[number]):
+                self._streams[number].run()
             self._done.put(None)
 
 
-class _File:
-    """Takes the lines of one stream into a file."""
+class _FileSink:
+    """Writes the lines of one stream to a file."""
 
-    _out: IO[bytes]
+    _file: IO[bytes]
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[None]:
-        """Writes there as long as it lasts."""
-        with path.open("wb") as self._out:
+        """Opens the file for as long as the context lasts."""
+        with path.open("wb") as self._file:
             yield
 
-    def lines(self, origin: str, data: bytes) -> bool:
-        """Writes them."""
-        del origin  # a file has one
-        self._out.write(data)
+    def write(self, origin: str, data: bytes) -> bool:
+        """Writes lines."""
+        del origin  # each file has one
+        self._file.write(data)
         return True
 
-    def tell(self, notice: Notice) -> None:
-        """Coverage says it all in the end."""
-
-
-def _add(made: Collected, covered: Coverage, path: Path) -> None:
-    container = covered.container
-    made.coverage.append(covered)
-    if covered.error and container.done and covered.error.status in _NO_LOG:
-        state = container.reason or container.state
-        made.notes.append(f"{covered.origin}: the pod has ended ({state}): {covered.error.reason}")
-        covered.error = None
-    elif covered.error:
-        made.errors.append(covered.error)
-    made.sources.append(Source(covered.origin, path.stat().st_size, str(path)))
+    def notify(self, notice: Notice) -> None:
+        """Does nothing: the coverage has it all in the end."""

@@ -15,8 +15,7 @@ from .cluster import Cluster
 from .pods import Pod
 from .status import Json
 
-ROOT = Path(__file__).parents[2]
-DIRECTORY = ROOT.parent / "shared" / "kube-transcripts"
+DIRECTORY = Path(__file__).parent / "recordings"
 
 LEFT_OUT = {
     "metadata.managedFields": "bookkeeping of server-side apply: no reader of logs looks at it",
@@ -144,7 +143,7 @@ class Recorded:
             self.at(time, version)
             step()
 
-    # The pods as they were; versions that no transcript shows are somewhere between. ------------------------------
+    # The pods as they were; versions that no recording shows are somewhere between. ------------------------------
 
     def post(self, name: str, time: str, version: int, namespace: str = "istio-system") -> Pod:
         """The pod is created."""

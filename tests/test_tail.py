@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 
 from egresslog import SourceError
 from egresslog.records.chunk import Chunk
-from egresslog.sources import files
-from egresslog.sources import tail as tailing
-from egresslog.sources.tail import follow
+from egresslog.sources import files, tail
+from egresslog.sources.tail import tail_files
 
 from .test_files import PACKERS, someone_else
 
@@ -46,11 +45,11 @@ class Script(threading.Event):
         return self.is_set()
 
 
-def told(paths: Sequence[Path], *steps: Callable[[], object], lines: int | None = None) -> list[Any]:
+def followed(paths: Sequence[Path], *steps: Callable[[], object], lines: int | None = None) -> list[Any]:
     """Chunks without their origin and errors as text, while the steps happen."""
     return [
         f"{item.origin}: {item.reason}" if isinstance(item, SourceError) else (item.data, item.first, item.broken)
-        for item in follow([str(path) for path in paths], lines=lines, stop=Script(*steps))
+        for item in tail_files([str(path) for path in paths], lines=lines, stop=Script(*steps))
     ]
 
 
@@ -68,7 +67,7 @@ def test_begins_with_the_last_lines(end: bytes, lines: int | None, begins: int, 
     """Whole lines count; an unfinished one is given out when its end has come. Numbers are the file's from its start."""
     path = tmp_path / "x.log"
     path.write_bytes(b"".join(b"line %d\n" % number for number in range(1, 6)) + end)
-    got = told([path], append(path, b"ished\nnext"), append(path, b"\nlast\n"), lines=lines)
+    got = followed([path], append(path, b"ished\nnext"), append(path, b"\nlast\n"), lines=lines)
     if begins < 6:
         data, first, broken = got.pop(0)
         assert data == b"".join(b"line %d\n" % number for number in range(begins, 6))
@@ -87,10 +86,10 @@ def test_the_last_lines_of_any_text(encoding: str, texts: list[str], lines: int)
     """The end is read in steps backwards; what looks like a newline between two characters is none."""
     mark = "" if encoding == "utf-8" else "\ufeff"
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tailing, "_STEP", 16)
+        patch.setattr(tail, "_STEP", 16)
         path = Path(folder) / "x.log"
         path.write_bytes((mark + "".join(text + "\n" for text in texts)).encode(encoding))
-        got = b"".join(data for data, _, _ in told([path], lines=lines))
+        got = b"".join(data for data, _, _ in followed([path], lines=lines))
     assert got.decode().split("\n") == [*texts[max(0, len(texts) - lines) :], ""]
 
 
@@ -103,7 +102,7 @@ def test_rotation_by_rename(tmp_path: Path) -> None:
         append(old, b"5\nunfinished")()
         append(path, b"6\n7\n")()
 
-    got = told(
+    got = followed(
         [path],
         lambda: path.rename(old),
         append(old, b"3\n"),
@@ -139,7 +138,7 @@ def test_files_that_stay_empty(tmp_path: Path) -> None:
         append(path, b"2\n")()
 
     held.append(len(list(Path("/dev/fd").iterdir())))
-    got = told([path], lambda: path.rename(old), *(functools.partial(other.rename, path) for other in others), back)
+    got = followed([path], lambda: path.rename(old), *(functools.partial(other.rename, path) for other in others), back)
     assert got == [(b"1\n", 1, ""), (b"2\n", 2, "")]
     assert held[1] - held[0] < 15
 
@@ -155,14 +154,14 @@ def test_rotation_of_a_link(tmp_path: Path) -> None:
         link.unlink()
         link.symlink_to("1.log")
 
-    assert told([link], restart) == [(b"0\n", 1, ""), (b"1\n", 1, "")]
+    assert followed([link], restart) == [(b"0\n", 1, ""), (b"1\n", 1, "")]
 
 
 def test_truncation(tmp_path: Path) -> None:
     """logrotate's copytruncate: what follows is the beginning of the file, whose old last line has no end."""
     path = tmp_path / "x.log"
     path.write_bytes(b"old 1\nold 2\nold")
-    assert told(
+    assert followed(
         [path], lambda: path.write_bytes(b""), append(path, b"1\n"), lambda: path.write_bytes(b"2\n"), append(path, b"3\n"),
         lambda: path.write_bytes(b"4\n"),
     ) == [
@@ -223,7 +222,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(steps: list[bytes | str]) -> No
     """Whatever happens to a file between two looks at it, all that was written comes once, in order."""
     with tempfile.TemporaryDirectory() as folder:
         writer = Writer(Path(folder) / "x.log")
-        got = told([writer.path], *(functools.partial(writer.do, step) for step in steps))
+        got = followed([writer.path], *(functools.partial(writer.do, step) for step in steps))
         assert b"".join(data for data, _, _ in got) == writer.close()
     number = 1
     for data, first, broken in got:
@@ -236,15 +235,15 @@ def test_missing_files(tmp_path: Path) -> None:
     """Missing at the start is an error, and the others are followed; later it is a matter of waiting."""
     path = tmp_path / "x.log"
     path.write_bytes(b"1\n")
-    assert told([tmp_path / "none.log", path], path.unlink, append(path, b"2\n")) == [
+    assert followed([tmp_path / "none.log", path], path.unlink, append(path, b"2\n")) == [
         f"{tmp_path}/none.log: no such file", (b"1\n", 1, ""), (b"2\n", 1, ""),
     ]  # fmt: skip
-    assert told([tmp_path / "none.log"]) == [f"{tmp_path}/none.log: no such file"]
-    assert told([tmp_path]) == [f"{tmp_path}: is a directory: name the files in it"]
+    assert followed([tmp_path / "none.log"]) == [f"{tmp_path}/none.log: no such file"]
+    assert followed([tmp_path]) == [f"{tmp_path}: is a directory: name the files in it"]
 
 
 def test_a_new_file_that_may_not_be_read_yet() -> None:
-    """logrotate creates the file, then gives it to its owner: said once, and followed when it can be."""
+    """logrotate creates the file, then gives it to its owner: reported once, and followed when it can be."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.log"
         path.write_bytes(b"1\n")
@@ -256,7 +255,7 @@ def test_a_new_file_that_may_not_be_read_yet() -> None:
             path.chmod(0)
 
         with someone_else():
-            got = told([path], replaced, lambda: None, lambda: path.chmod(0o644), append(path, b"3\n"))
+            got = followed([path], replaced, lambda: None, lambda: path.chmod(0o644), append(path, b"3\n"))
     assert got == [(b"1\n", 1, ""), f"{path}: permission denied", (b"2\n", 1, ""), (b"3\n", 2, "")]
 
 
@@ -267,7 +266,7 @@ def test_compressed_files(name: str, lines: int | None, tmp_path: Path) -> None:
     packed, path = tmp_path / "x.log.gz", tmp_path / "x.log"
     packed.write_bytes(PACKERS[name](os.urandom(5000)))
     path.write_bytes(b"1\n")
-    assert told([packed, path], lambda: packed.replace(path), lines=lines) == (
+    assert followed([packed, path], lambda: packed.replace(path), lines=lines) == (
         [f"{packed}: is compressed, and cannot be followed"]
         + [(b"1\n", 1, "")] * (lines != 0)
         + [f"{path}: is compressed, and cannot be followed"]
@@ -278,7 +277,7 @@ def test_what_is_no_log(tmp_path: Path) -> None:
     """It is named as what it is, as when it is read."""
     path = tmp_path / "x"
     path.write_bytes(b"PAR1....")
-    assert told([path], lines=10) == [f"{path}: is a Parquet file, not a log"]
+    assert followed([path], lines=10) == [f"{path}: is a Parquet file, not a log"]
 
 
 @pytest.mark.parametrize("name", ["utf-8 with BOM", "utf-16 of PowerShell", "utf-16 big-endian"])
@@ -291,7 +290,7 @@ def test_byte_order_marks(name: str, tmp_path: Path) -> None:
     newline = b"\r\n" if "PowerShell" in name else b"\n"
     for lines, begins in ((None, 1), (2, 2)):
         path.write_bytes(PACKERS[name](b"1\n2\n3\n"))
-        assert told([path], grows, lines=lines) == [
+        assert followed([path], grows, lines=lines) == [
             (b"".join(b"%d" % number + newline for number in range(begins, 4)), 1, ""),
             (b"4 \xc3\xa9" + newline, 5 - begins, ""),
         ]
@@ -302,7 +301,7 @@ def test_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(files, "MAX_LINE", 5000)
     path = tmp_path / "x.log"
     path.write_bytes(b"")
-    got = told([path], *[append(path, b"x" * 2000)] * 4, append(path, b"x\nnext\n"))
+    got = followed([path], *[append(path, b"x" * 2000)] * 4, append(path, b"x\nnext\n"))
     assert got == [(b"x" * 5000, 1, "longer than 5000 bytes, not read further,"), (b"next\n", 2, "")]
 
 
@@ -315,7 +314,7 @@ class Followed:
         self._thread = threading.Thread(target=self._run, args=([str(path) for path in paths], lines, poll))
 
     def _run(self, paths: list[str], lines: int | None, poll: float) -> None:
-        for item in follow(paths, lines=lines, stop=self._stop, poll=poll):
+        for item in tail_files(paths, lines=lines, stop=self._stop, poll=poll):
             self._items.put(item)
         self._items.put(None)
 
@@ -402,7 +401,7 @@ def test_who_writes_a_pipe_waits(tmp_path: Path) -> None:
     """What is not taken does not fill the memory, and when it is not wanted any more the thread ends."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    chunks = follow([str(path)], stop=threading.Event())
+    chunks = tail_files([str(path)], stop=threading.Event())
     first: queue.Queue[Any] = queue.Queue()
     reader = threading.Thread(target=lambda: first.put(next(chunks)))
     reader.start()
@@ -426,9 +425,9 @@ def test_who_writes_a_pipe_waits(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys, threading
-from egresslog.sources.tail import follow
+from egresslog.sources.tail import tail_files
 poll = 3600 if sys.argv[1:] == ["-"] else 0.01  # a pipe is not looked at from time to time
-for item in follow(sys.argv[1:], stop=threading.Event(), poll=poll):
+for item in tail_files(sys.argv[1:], stop=threading.Event(), poll=poll):
     print(item if isinstance(item, OSError) else (item.origin, item.data, item.first, item.broken), flush=True)
 print("END")
 """
@@ -498,8 +497,8 @@ def test_standard_input_that_is_a_file_or_closed(
 def test_standard_input_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is none of the system's, it is read all the same."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
-    assert told([Path("-")]) == [(b"1\n2\n", 1, "")]
+    assert followed([Path("-")]) == [(b"1\n2\n", 1, "")]
     closed = io.TextIOWrapper(io.BytesIO())
     closed.close()
     monkeypatch.setattr("sys.stdin", closed)
-    assert told([Path("-")]) == ["-: I/O operation on closed file."]
+    assert followed([Path("-")]) == ["-: I/O operation on closed file."]
