@@ -10,6 +10,8 @@ from egresslog.live.probe.session import Check
 from egresslog.verification.result import Verification
 from egresslog.verification.verdict import Verdict
 
+Summary = dict[str, tuple[Verdict, frozenset[str]]]  # by host: its verdict, and the codes of its findings
+
 
 @dataclass(frozen=True)
 class Change:
@@ -30,31 +32,30 @@ class Change:
 
 
 def watch(
-    look: Check, every: float, *, wait: Callable[[float], None] = time.sleep
+    check: Check, every: float, *, wait: Callable[[float], None] = time.sleep
 ) -> Iterator[tuple[Verification, list[Change] | None]]:
     """Verdicts at once and every so many seconds, with what changed since; None the first time.
 
     The verdicts before are closed when the next are asked for.
     """
-    before: dict[str, tuple[Verdict, frozenset[str]]] | None = None
+    before: Summary | None = None
     while True:
-        found = look()
-        now = {one.host: (one.verdict, frozenset(finding.code for finding in one.findings)) for one in found}
-        yield found, None if before is None else _changes(before, now)
-        found.close()
+        verification = check()
+        now = {host.host: (host.verdict, frozenset(finding.code for finding in host.findings)) for host in verification}
+        yield verification, None if before is None else _changes(before, now)
+        verification.close()
         before = now
         wait(every)
 
 
-def _changes(
-    before: dict[str, tuple[Verdict, frozenset[str]]], now: dict[str, tuple[Verdict, frozenset[str]]]
-) -> list[Change]:
+def _changes(before: Summary, now: Summary) -> list[Change]:
     at = time.time_ns()
-    nothing: tuple[None, frozenset[str]] = (None, frozenset())
-    made = []
+    unseen: tuple[None, frozenset[str]] = (None, frozenset())
+    changes = []
     for host in {**now, **before}:  # those of now first, in their order
-        was, had = before.get(host, nothing)
-        is_now, has = now.get(host, nothing)
-        if (was, had) != (is_now, has):
-            made.append(Change(host, at, was, is_now, tuple(sorted(has - had)), tuple(sorted(had - has))))
-    return made
+        old_verdict, old_codes = before.get(host, unseen)
+        verdict, codes = now.get(host, unseen)
+        if (old_verdict, old_codes) != (verdict, codes):
+            came, went = tuple(sorted(codes - old_codes)), tuple(sorted(old_codes - codes))
+            changes.append(Change(host, at, old_verdict, verdict, came, went))
+    return changes

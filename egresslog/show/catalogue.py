@@ -10,6 +10,7 @@ from rich.text import Text
 
 from egresslog.records.format import Format
 from egresslog.show.output import SCHEMA, write_document
+from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ColorMode, Terminal
 from egresslog.show.values import safe
 
@@ -52,7 +53,7 @@ def write_listing(out: IO[bytes], formats: Sequence[Format], form: str, color: C
     rows: list[list[Text | str]] = [
         [Text(log_format.name, style="bold"), log_format.encoding, safe(log_format.releases)] for log_format in formats
     ]
-    terminal.print_table([("NAME", False), ("ENCODING", False), ("RELEASES", False)], rows)
+    print_table(terminal, [TableColumn(title) for title in ("NAME", "ENCODING", "RELEASES")], rows)
     terminal.close()
 
 
@@ -76,7 +77,7 @@ def write_details(out: IO[bytes], log_format: Format, form: str, color: ColorMod
         [Text(safe(column["name"]), style="bold"), column["type"], column["unit"], column["meaning"]]
         for column in document["columns"]
     ]
-    terminal.print_table([("COLUMN", False), ("TYPE", False), ("UNIT", False), ("MEANING", False)], rows)
+    print_table(terminal, [TableColumn(title) for title in ("COLUMN", "TYPE", "UNIT", "MEANING")], rows)
     for sample in document["samples"]:
         console.print(Text(f"\n{safe(sample['about'])}", style="dim"))
         console.print(Text(safe(sample["line"])))

@@ -16,7 +16,8 @@ from egresslog.log import Log
 from egresslog.records.chunk import REJECTS
 from egresslog.records.schema import ERA
 from egresslog.scan import Scan
-from egresslog.show.terminal import Aligned, ColorMode, Terminal
+from egresslog.show.table import AlignedTable, TableColumn
+from egresslog.show.terminal import ColorMode, Terminal
 from egresslog.show.values import plain, safe_column, time_texts
 
 # What fits a terminal's width; `wide` and the machine forms have all columns.
@@ -197,14 +198,15 @@ class RecordTable:
         kinds = [schema.field(name).type for name in columns]
         numbers = [pa.types.is_integer(kind) for kind in kinds]
         fixed = [number or pa.types.is_timestamp(kind) for number, kind in zip(numbers, kinds, strict=True)]
-        self._lines = Aligned(terminal, list(zip(titles, numbers, strict=True)), fixed)
+        columns_shown = map(TableColumn, titles, numbers, fixed)
+        self._table = AlignedTable(terminal, list(columns_shown))
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the records of a batch."""
         codes = pc.fill_null(batch["response_code"], 0).to_pylist()
-        self._lines.write(list(zip(*plain(batch, self._columns), strict=True)), codes)
+        self._table.write(list(zip(*plain(batch, self._columns), strict=True)), codes)
 
     def close(self) -> None:
         """Ends the output."""
-        self._lines.flush()
+        self._table.flush()
         self._terminal.close()

@@ -17,6 +17,7 @@ from egresslog.scan import Scan
 from egresslog.show import coverage
 from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.records import as_text, write_csv
+from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ColorMode, Terminal, code_style
 from egresslog.show.values import plain, plural, safe, size
 from egresslog.timespec import rfc3339
@@ -137,9 +138,12 @@ def write_table(terminal: Terminal, scan: Scan, tables: Sequence[ReportTable], *
             *(name for name in _TITLES if wide or name not in {"first_seen", "bytes_received"}),
         ]
         rows = [[_cell(name, row[name], table.by, row) for name in names] for row in _rows(table)]
-        columns = [(_TITLES.get(name, name.upper()), name in _TITLES and not name.endswith("_seen")) for name in names]
+        columns = [
+            TableColumn(_TITLES.get(name, name.upper()), name in _TITLES and not name.endswith("_seen"))
+            for name in names
+        ]
         console.print()
-        terminal.print_table(columns, rows, expendable=() if wide else ("LAST SEEN", "P90 MS", "SHARE"))
+        print_table(terminal, columns, rows, expendable=() if wide else ("LAST SEEN", "P90 MS", "SHARE"))
         if table.omitted_rows:
             requests = plural(table.omitted_requests, "request")
             more = f"{plural(table.omitted_rows, 'more row')} with {requests} (--top 0 shows all)"

@@ -10,23 +10,24 @@ from rich.style import Style
 from rich.text import Text
 
 from egresslog.show.records import Json
-from egresslog.show.terminal import Aligned, ColorMode, Terminal, code_style, errors
+from egresslog.show.table import AlignedTable, TableColumn
+from egresslog.show.terminal import ColorMode, Terminal, code_style, errors
 from egresslog.show.values import plain, plural, safe
 from egresslog.sources.cluster.log_timestamps import strip_timestamps
 from egresslog.sources.coverage import Notice
 
 FORMS = ("table", "ndjson")
 
-# Title, whether it holds numbers, width to begin with, whether it is never cut, narrowest terminal to show it on.
+# A column, and the narrowest terminal to show it on.
 _COLUMNS = (
-    ("TIME (UTC)", False, 12, True, 0),
-    ("POD", False, 5, True, 60),
-    ("HOST", False, 20, False, 0),
-    ("REQUEST", False, 24, False, 0),
-    ("CODE", False, 6, True, 0),
-    ("SENT", True, 6, True, 90),
-    ("MS", True, 5, True, 70),
-    ("UPSTREAM", False, 15, False, 100),
+    (TableColumn("TIME (UTC)", is_fixed=True, width=12), 0),
+    (TableColumn("POD", is_fixed=True, width=5), 60),
+    (TableColumn("HOST", width=20), 0),
+    (TableColumn("REQUEST", width=24), 0),
+    (TableColumn("CODE", is_fixed=True, width=6), 0),
+    (TableColumn("SENT", is_number=True, is_fixed=True, width=6), 90),
+    (TableColumn("MS", is_number=True, is_fixed=True, width=5), 70),
+    (TableColumn("UPSTREAM", width=15), 100),
 )
 _READ = ("start_time", "origin", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
          "upstream_ip")  # fmt: skip
@@ -98,10 +99,9 @@ class TailTable:
     def __init__(self, out: IO[bytes], color: ColorMode) -> None:
         self._terminal = Terminal(out, color)
         wide = self._terminal.width or _ANY
-        self._shown = [at for at, (*_, narrowest) in enumerate(_COLUMNS) if wide >= narrowest]
+        self._shown = [at for at, (_, narrowest) in enumerate(_COLUMNS) if wide >= narrowest]
         self._short = wide < _WIDE
-        titles, numbers, least, fixed, _ = zip(*(_COLUMNS[at] for at in self._shown), strict=True)
-        self._lines = Aligned(self._terminal, list(zip(titles, numbers, strict=True)), fixed, least)
+        self._table = AlignedTable(self._terminal, [_COLUMNS[at][0] for at in self._shown])
         self._styles: dict[str, Style] = {}
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -115,8 +115,8 @@ class TailTable:
             )  # fmt: skip
             cells = [Text("-" if value is None else safe(str(value)), bad) for value in values]
             cells[1].stylize(self._style(origin))
-            self._lines.add([cells[at] for at in self._shown])
-        self._lines.flush()
+            self._table.add([cells[at] for at in self._shown])
+        self._table.flush()
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -1,4 +1,4 @@
-"""Terminals: width, colors, aligned lines, a progress bar. Nothing else knows whether there is one."""
+"""Terminals: width, colors, lines, a progress bar. Nothing else knows whether there is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -21,16 +21,12 @@ from rich.progress import (
 from rich.style import Style
 from rich.text import Text
 
-from egresslog.show.values import safe
-
 ColorMode = Literal["auto", "always", "never"]
 
 ROWS = 20  # of a table that nobody cut to a length
 
 _GAP = "  "
-_WIDEST = 60  # a path may have kilobytes
 _NARROWEST = 12
-_PAGE = 500  # rows
 _PIPE = 10_000  # columns
 _BAR_FROM = 32 * 1024 * 1024  # bytes; less is read before a bar is seen
 
@@ -69,40 +65,14 @@ class Terminal:
         self.console = console(stream, color)
         self.width = self.console.width if self.console.is_terminal else None
 
-    def print_table(
-        self,
-        columns: Sequence[tuple[str, bool]],
-        rows: Sequence[Sequence[Text | str]],
-        *,
-        expendable: Sequence[str] = (),
-    ) -> None:
-        """A table without a frame. Text must be safe already.
-
-        Args:
-            columns: name, and whether it holds numbers: those are never cut.
-            rows: the cells.
-            expendable: columns to leave out, in this order, on a terminal that is too narrow.
-        """
-        cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-        widths = [max([len(name), *(row[at].cell_len for row in cells)]) for at, (name, _) in enumerate(columns)]
-        kept = list(range(len(columns)))
-        for name in expendable:
-            if self._excess([widths[at] for at in kept]) > 0:
-                kept = [at for at in kept if columns[at][0] != name]
-        widths = self.fitted([widths[at] for at in kept], [columns[at][1] for at in kept])
-        numbers = [columns[at][1] for at in kept]
-        self.print_line([Text(columns[at][0], style="dim") for at in kept], widths, numbers)
-        for row in cells:
-            self.print_line([row[at] for at in kept], widths, numbers)
-
-    def _excess(self, widths: Sequence[int]) -> int:
-        """How many columns of the terminal are missing."""
+    def excess(self, widths: Sequence[int]) -> int:
+        """By how many columns a line of such widths is too long for the terminal."""
         return sum(widths) + len(_GAP) * (len(widths) - 1) - self.width if self.width else 0
 
     def fitted(self, widths: Sequence[int], fixed: Sequence[bool]) -> list[int]:
         """Widths that fit the terminal, if cutting what is not ``fixed`` can achieve it."""
         fitting = list(widths)
-        while (excess := self._excess(fitting)) > 0:
+        while (excess := self.excess(fitting)) > 0:
             texts = sorted((width, at) for at, width in enumerate(fitting) if not fixed[at])
             if not texts or texts[-1][0] <= _NARROWEST:
                 break
@@ -139,51 +109,6 @@ class Terminal:
             self._stream.flush()
         else:
             self._stream.detach()  # type: ignore[union-attr]
-
-
-class Aligned:
-    """Prints rows under one header, as kubectl does: the first page decides the widths, later they only grow."""
-
-    def __init__(
-        self,
-        terminal: Terminal,
-        columns: Sequence[tuple[str, bool]],
-        fixed: Sequence[bool],
-        least: Sequence[int] | None = None,
-    ) -> None:
-        """Columns are (name, is a number); those that are ``fixed`` are never cut; ``least``: widths to begin with."""
-        self._terminal = terminal
-        self._fixed = fixed
-        self._titles = [Text(name, style="bold") for name, _ in columns]
-        self._numbers = [number for _, number in columns]
-        self._widths = list(least or [len(name) for name, _ in columns])
-        self._page: list[list[Text]] = []
-        self._begun = False
-
-    def write(self, rows: Sequence[Sequence[Any]], codes: Sequence[int]) -> None:
-        """Prints rows of values; ``codes`` gives each row's colour."""
-        for row, code in zip(rows, codes, strict=True):
-            style = code_style(code)
-            self.add([Text("-" if value is None else safe(str(value)), style) for value in row])
-        if len(self._page) >= _PAGE:
-            self.flush()
-
-    def add(self, cells: Sequence[Text]) -> None:
-        """Holds a row back until ``flush``."""
-        self._page.append(list(cells))
-
-    def flush(self) -> None:
-        """Prints what is held back."""
-        for row in self._page:
-            for at, cell in enumerate(row):
-                self._widths[at] = min(max(self._widths[at], cell.cell_len), _WIDEST)
-        widths = self._terminal.fitted(self._widths, self._fixed)
-        if self._page and not self._begun:
-            self._terminal.print_line(self._titles, widths, self._numbers)
-            self._begun = True
-        for row in self._page:
-            self._terminal.print_line(row, widths, self._numbers)
-        self._page = []
 
 
 def code_style(code: int | None) -> Style:

@@ -15,6 +15,7 @@ from egresslog.show import coverage
 from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.probe import document, print_probe
 from egresslog.show.reports import markdown_cell
+from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
 from egresslog.show.values import plural, safe
 from egresslog.verification.queries import Finding
@@ -95,7 +96,7 @@ def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
             ]
             for host in verdicts[:ROWS]
         ]
-        terminal.print_table([("VERDICT", False), ("HOST", False), ("CASES", False), ("FINDINGS", False)], rows)
+        print_table(terminal, [TableColumn(title) for title in ("VERDICT", "HOST", "CASES", "FINDINGS")], rows)
         if len(verdicts) > ROWS:
             console.print(Text(f"{plural(len(verdicts) - ROWS, 'more host')} (-o json has them all)", style="dim"))
         console.print(Text("egresslog verify HOST ... shows paths, findings and lines of a host", style="dim"))
