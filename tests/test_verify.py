@@ -16,106 +16,8 @@ from egresslog.verification.findings import FINDINGS
 from egresslog.verification.pairing import SKEW, Event, match
 
 from .conftest import ROOT
-
-GATEWAY_SERVICE = "istio-egressgateway.istio-system.svc.cluster.local"
-POD, GATEWAY, OUTSIDE = "10.244.1.15", "10.244.2.20", "151.101.1.67"
-
-
-def at(seconds: float) -> str:
-    """A start time, so many seconds after noon."""
-    whole, thousandths = divmod(round(seconds * 1000), 1000)
-    return f"2026-11-01T12:{whole // 60:02}:{whole % 60:02}.{thousandths:03}Z"
-
-
-def line(
-    when: float = 0,
-    *,
-    request: str = "- - -",
-    code: int = 0,
-    flags: str = "-",
-    details: str = "-",
-    reason: str = "-",
-    received: int = 700,
-    sent: int = 5000,
-    duration: int = 100,
-    forwarded: str = "-",
-    agent: str = "-",
-    authority: str = "-",
-    upstream: str = "-",
-    cluster: str = "-",
-    near: str = "-",
-    local: str = "-",
-    remote: str = "-",
-    sni: str = "-",
-    route: str = "-",
-) -> str:
-    """A line of Istio's default text format since 1.9."""
-    return (
-        f'[{at(when)}] "{request}" {code} {flags} {details} - "{reason}" {received} {sent} {duration} - "{forwarded}" "{agent}" '
-        f'"-" "{authority}" "{upstream}" {cluster} {near} {local} {remote} {sni} {route}'
-    )
-
-
-def to_gateway(
-    when: float = 0,
-    port: int = 40000,
-    *,
-    host: str = "edition.cnn.com",
-    pod: str = POD,
-    gateway: str = GATEWAY,
-    **more: object,
-) -> str:
-    """A sidecar's line of TLS that goes to the gateway."""
-    values: dict[str, object] = {
-        "upstream": f"{gateway}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "near": f"{pod}:{port}",
-        "local": f"{OUTSIDE}:443", "remote": f"{pod}:50000", "sni": host,
-    }  # fmt: skip
-    return line(when, **{**values, **more})  # type: ignore[arg-type]
-
-
-def from_gateway(
-    when: float = 0,
-    port: int = 40000,
-    *,
-    host: str = "edition.cnn.com",
-    pod: str = POD,
-    gateway: str = GATEWAY,
-    **more: object,
-) -> str:
-    """The gateway's line of the same connection."""
-    values: dict[str, object] = {
-        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "near": f"{gateway}:60000",
-        "local": f"{gateway}:8443", "remote": f"{pod}:{port}", "sni": host,
-    }  # fmt: skip
-    return line(when, **{**values, **more})  # type: ignore[arg-type]
-
-
-def past(
-    when: float = 0, *, to: str = f"{OUTSIDE}:443", cluster: str = "PassthroughCluster", pod: str = POD, **more: object
-) -> str:
-    """A sidecar's line of a connection past the gateway."""
-    values: dict[str, object] = {
-        "upstream": to,
-        "cluster": cluster,
-        "near": f"{pod}:41000",
-        "local": to,
-        "remote": f"{pod}:51000",
-    }
-    return line(when, **{**values, **more})  # type: ignore[arg-type]
-
-
-def http(path: str = "/", code: int = 200, **more: object) -> dict[str, object]:
-    """What makes a line one of HTTP."""
-    return {
-        "request": f"GET {path} HTTP/1.1",
-        "code": code,
-        "details": "via_upstream",
-        "received": 0,
-        "authority": "edition.cnn.com",
-        "sni": "-",
-        **more,
-    }
-
+from .lines import ARTICLE, GATEWAY, GATEWAY_SERVICE, OUTSIDE, POD, at, from_gateway, http, line, past, to_gateway
+from .packing import write_log
 
 OTHER = from_gateway(0, 39999, host="other.example.com", upstream="198.51.100.9:443")  # shows who the gateway is
 LATER = from_gateway(600, 39998, host="other.example.com", upstream="198.51.100.9:443")  # shows that its log goes on
@@ -127,16 +29,11 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, name: str, lines: Iterable[str]) -> Path:
-        path = self.folder / name
-        path.write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
-        return path
-
     def ask(
         self, *hosts: str, gateway: Iterable[str] | None = None, sidecar: Iterable[str] | None = None, **more: object
     ) -> Verification:
         logs = {
-            name: None if lines is None else egresslog.read(self.write(f"{name}.log", lines))
+            name: None if lines is None else egresslog.read(write_log(self.folder / f"{name}.log", lines))
             for name, lines in (("gateway", gateway), ("sidecars", sidecar))
         }
         return egresslog.verify(hosts, **logs, **more)  # type: ignore[arg-type]
@@ -156,7 +53,6 @@ SNI_SIDECAR = '[2023-11-24T13:21:52.793Z] "- - -" 0 - - - "-" 813 111152 61 - "-
 SNI_OUTER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 1531 111950 55 - "-" "-" "-" "-" "envoy://sni_listener/" sni_cluster envoy://internal_client_address/ 172.17.5.170:8443 172.17.34.35:55102 outbound_.443_.wildcard_.egressgateway.istio-egress.svc.cluster.local -'
 SNI_INNER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 813 111152 55 - "-" "-" "-" "-" "185.15.59.224:443" dynamic_forward_proxy_cluster 172.17.5.170:48262 envoy://sni_listener/ envoy://internal_client_address/ en.wikipedia.org -'
 IBM = '[2023-11-24T13:21:53.000Z] "- - -" 0 - - - "-" 813 111152 61 - "-" "-" "-" "-" "104.102.54.251:443" PassthroughCluster 172.17.34.35:45584 104.102.54.251:443 172.17.34.35:45582 cloud.ibm.com -'
-SEED = '[2018-06-14T11:46:23.596Z] "GET /politics HTTP/2" 301 - 0 0 3 1 "172.30.146.87" "curl/7.35.0" "ab7be694-e367-94c5-83d1-086eca996dae" "edition.cnn.com" "151.101.193.67:80"'
 ISTIO_1_3 = '[2019-09-03T20:57:49.103Z] "GET /politics HTTP/2" 301 - "-" "-" 0 0 90 89 "10.244.2.10" "curl/7.64.0" "ea379962-9b5c-4431-ab66-f01994f5a5a5" "edition.cnn.com" "151.101.65.67:80" outbound|80||edition.cnn.com - 10.244.1.5:80 10.244.2.10:50482 edition.cnn.com -'
 GATEWAY_API = '[2024-01-11T21:09:42.835Z] "- - -" 0 - - - "-" 839 2504306 231 - "-" "-" "-" "-" "151.101.195.5:443" outbound|443||edition.cnn.com 172.30.239.8:34470 172.30.239.8:443 172.30.239.15:43956 edition.cnn.com -'
 TUNNEL = '[2024-01-11T21:09:42.835Z] "- - -" 0 - - - "-" 839 2504306 231 - "-" "-" "-" "-" "192.168.56.20:3080" outbound|3080|external-app-443|external-forward-proxy.corp.net 10.244.0.9:40082 10.244.0.9:8443 10.244.0.11:38718 external-app.corp.net -'
@@ -170,7 +66,7 @@ DIRECT_2019 = '[2019-09-03T20:57:49.103Z] "GET /status/418 HTTP/1.1" 418 - "-" "
 
 def test_seed_line_proves_the_hop(desk: Desk) -> None:
     """The article's line: the gateway sent the request to the outside; who sent it stands in X-Forwarded-For."""
-    (one,) = desk.ask("edition.cnn.com", gateway=[SEED])
+    (one,) = desk.ask("edition.cnn.com", gateway=[ARTICLE])
     assert one.verdict == Verdict.PROVEN
     assert {finding.code for finding in one.findings} == {"EGL101"}
     assert one.paths().to_pylist() == [
@@ -188,16 +84,16 @@ def test_seed_line_proves_the_hop(desk: Desk) -> None:
 
 def test_the_era_without_addresses_says_what_could_not_be_checked(desk: Desk) -> None:
     """Istio 1.0: no pair can be proven; equal lines, or an equal request id but for digit 14, are a hint."""
-    sidecar = SEED.replace("151.101.193.67:80", f"{GATEWAY}:80").replace("172.30.146.87", "-")
-    (one,) = found = desk.ask("edition.cnn.com", gateway=[SEED], sidecar=[sidecar], gateway_ip=[GATEWAY])
+    sidecar = ARTICLE.replace("151.101.193.67:80", f"{GATEWAY}:80").replace("172.30.146.87", "-")
+    (one,) = found = desk.ask("edition.cnn.com", gateway=[ARTICLE], sidecar=[sidecar], gateway_ip=[GATEWAY])
     assert {finding.code for finding in found.findings} == {"EGL103"}
     assert one.counts == {Verdict.PROVEN: 1, Verdict.SENT_UNCONFIRMED: 1}
     assert {finding.code for finding in one.findings} == {"EGL101", "EGL188"}
     traced = sidecar.replace("0 0 3 1", "0 9 3 1").replace("-94c5-", "-a4c5-")
-    assert "EGL188" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[traced], gateway_ip=[GATEWAY])[1]
+    assert "EGL188" in desk.one("edition.cnn.com", gateway=[ARTICLE], sidecar=[traced], gateway_ip=[GATEWAY])[1]
     other = sidecar.replace("0 0 3 1", "0 9 3 1").replace("ab7be694", "cb7be694")
-    assert "EGL187" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[other], gateway_ip=[GATEWAY])[1]
-    assert "EGL197" in desk.one("edition.cnn.com", gateway=[SEED], sidecar=[sidecar])[1]
+    assert "EGL187" in desk.one("edition.cnn.com", gateway=[ARTICLE], sidecar=[other], gateway_ip=[GATEWAY])[1]
+    assert "EGL197" in desk.one("edition.cnn.com", gateway=[ARTICLE], sidecar=[sidecar])[1]
 
 
 def test_official_pair_of_the_sni_proxy(desk: Desk) -> None:
@@ -292,7 +188,7 @@ BYPASSES = {
         [],
     ),  # type: ignore[arg-type]
     "EGL120": ([past(cluster="InboundPassthroughCluster", sni="edition.cnn.com")], []),
-    "EGL121": ([SEED.replace("172.30.146.87", "-")], []),
+    "EGL121": ([ARTICLE.replace("172.30.146.87", "-")], []),
 }
 
 
@@ -763,7 +659,7 @@ def test_a_sidecars_line_with_a_made_up_address_is_no_gateways(desk: Desk) -> No
 ])  # fmt: skip
 def test_custom_formats_prove_only_what_they_print(desk: Desk, form: str, text: str, verdict: str) -> None:
     """HTTP without a method is no TCP; a code from 400 without flags and details may be Envoy's own."""
-    log = egresslog.read(desk.write("gateway.log", [text]), format=form)
+    log = egresslog.read(write_log(desk.folder / "gateway.log", [text]), format=form)
     assert egresslog.verify("edition.cnn.com", gateway=log)[0].verdict == verdict
 
 
@@ -773,7 +669,7 @@ def test_custom_formats_prove_only_what_they_print(desk: Desk, form: str, text: 
 ])  # fmt: skip
 def test_a_bypass_in_a_format_without_addresses(desk: Desk, form: str, text: str) -> None:
     """The cluster alone says that it went past the gateway."""
-    log = egresslog.read(desk.write("sidecar.log", [text]), format=form)
+    log = egresslog.read(write_log(desk.folder / "sidecar.log", [text]), format=form)
     assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Verdict.BYPASSED
 
 
