@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .installed import installed, wheel
 from .lab_logs import killed_gateway_logs, lab_logs
 from .programs import require
 
-__all__ = ["killed_gateway_logs", "lab_logs"]
+__all__ = ["installed", "killed_gateway_logs", "lab_logs", "wheel"]
 
 # No deadline: other work on the machine must not fail a property. The same examples on every run.
 settings.register_profile("egresslog", deadline=None, derandomize=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import json
 import os
-import shutil
 import sysconfig
 import zipfile
 from pathlib import Path
@@ -14,37 +13,12 @@ import pytest
 
 from .conftest import ROOT
 from .running import python
-from .sharing import shared_folder
-
-LITTER = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as a release is: first the sdist, then the wheel from that."""
-
-    def build(folder: Path) -> None:
-        tree = folder / "tree"
-        shutil.copytree(ROOT, tree, ignore=LITTER)
-        python("-m", "build", "--outdir", folder / "dist", tree, cwd=folder)
-
-    [built] = (shared_folder(tmp_path_factory, "package", build) / "dist").glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")
 def content(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's files and no more."""
-    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps", "--no-index")
-    return shared_folder(
-        tmp_path_factory, "installed", lambda folder: python(*pip, "--target", folder, wheel, cwd=folder)
-    )
 
 
 def run_installed(installed: Path, *arguments: str) -> str:
