@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 _LINES = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
-#: Program -> Debian package.
-PACKAGES: dict[str, str] = dict(line.split() for line in _LINES if line and not line.startswith("#"))  # type: ignore[misc]
+#: Program -> the command that installs it.
+COMMANDS: dict[str, str] = dict(line.split(maxsplit=1) for line in _LINES if not line.startswith("#"))  # type: ignore[misc]
 
 
 def require(program: str) -> str:
-    """The path of a program of ``PACKAGES``.
+    """The path of a program of ``COMMANDS``.
 
     Without it the test is skipped, and the reason is the command that helps. In CI, where ``.ci/run`` should have
     installed it, the test fails. Tests write ``@pytest.mark.needs("curl")``, fixtures call this.
     """
-    package = PACKAGES[program]
+    command = COMMANDS[program]
     if path := shutil.which(program):
         return path
-    reason = f"{program} is not installed: apt-get install {package}"
+    reason = f"{program} is not installed: {command}"
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason} (.ci/run does that)", pytrace=False)
+        pytest.fail(f"{reason} (.ci/run runs that)", pytrace=False)
     pytest.skip(reason)
