@@ -823,13 +823,14 @@ def test_time_and_sender_restrict_the_question_not_the_evidence(desk: Desk) -> N
 def test_expectations(desk: Desk) -> None:
     """One wrong host is a finding, one unclear host no pass; nothing seen is never the expected PROVEN."""
     logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), past(sni="bad.example.com", to="198.51.100.66:443")]}
-    assert desk.ask("edition.cnn.com", **logs).answer() is True
+    good, bad = desk.ask("edition.cnn.com", **logs), desk.ask("bad.example.com", **logs)
+    assert good.answer() is True
+    assert good.answer(Verdict.NO_EVIDENCE) is False
+    assert good.answer(reliable=False) is None
+    assert bad.answer(reliable=False) is False
     assert desk.ask("edition.cnn.com", "nobody.test", **logs).answer() is None
     assert desk.ask("edition.cnn.com", "nobody.test", "bad.example.com", **logs).answer() is False
     assert desk.ask("nobody.test", **logs).answer(Verdict.NO_EVIDENCE) is True
-    assert desk.ask("edition.cnn.com", **logs).answer(Verdict.NO_EVIDENCE) is False
-    assert desk.ask("edition.cnn.com", **logs).answer(reliable=False) is None
-    assert desk.ask("bad.example.com", **logs).answer(reliable=False) is False
     assert desk.ask(gateway=[]).answer() is None
 
 

@@ -58,6 +58,7 @@ TLS = _of(PROVEN, "100", NOTHING, "195", "", "101 187")
 # A quote in a header: text proves nothing, and is about every host that it names; JSON escapes it.
 FORGED = Expected(_answer(PROVEN, "100"), _answer(UNCONFIRMED, "190"), _answer(UNCONFIRMED, "190"))
 
+# User agents that hold `" "`, by chance (`a "quoted" agent \\" "`) and on purpose.
 AMBIGUOUS = ("agent-quotes", "agent-forged")
 
 EXPECTED = {
