@@ -1,41 +1,45 @@
 PYTHON ?= python3
 ARGS ?=
+# All tests run in as many processes as there are cores. With ARGS they run in one, which starts sooner.
+PYTEST_ARGS := $(or $(ARGS),--numprocesses=auto --dist=worksteal)
 
 BIN := .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test docs bench notebook clean
 
-help:  ## list these targets
+help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'PYTHON=python3.12 makes .venv with that Python; ARGS="-k notebooks" goes to pytest.'
+	@echo 'Options: make PYTHON=python3.12 ...         create .venv with that Python'
+	@echo '         make test ARGS="-k notebooks"      pass arguments to pytest'
 
-demo: .venv/.plain  ## install into .venv, then report on the sample logs, and verify (one host went past the gateway)
+demo: .venv/.plain  ## Install into .venv, then run report and verify on the sample logs
 	$(BIN)/egresslog report -o table notebooks/logs/egressgateway-*
 	-$(BIN)/egresslog verify -o table --gateway 'notebooks/logs/egressgateway-*' --sidecar notebooks/logs/sidecar-istio.log
 
-test: .venv/.dev  ## install with all that development needs; check style and types; run the tests
+test: .venv/.dev  ## Install with development tools, check style and types, run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-docs: .venv/.dev  ## write the output of commands into README.md
+docs: .venv/.dev  ## Update the generated parts of the documentation
 	$(BIN)/cog -r README.md
+	$(BIN)/python -m tests.lab.readme
 
-bench: .venv/.dev  ## lines per second and memory, against a plain regular expression and kubectl logs -f
+bench: .venv/.dev  ## Measure speed and memory against a regular expression and kubectl logs -f
 	$(BIN)/python -m tests.benchmark
 	$(BIN)/python -m tests.benchmark_live
 
-notebook: .venv/.notebook  ## install with JupyterLab, and open it in notebooks/
+notebook: .venv/.notebook  ## Install with JupyterLab and open it in notebooks/
 	cd notebooks && ../$(BIN)/jupyter lab
 
-clean:  ## remove .venv and what tools left behind
+clean:  ## Remove .venv, build output and caches
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis notebooks/.ipynb_checkpoints
 	find egresslog tests -name __pycache__ -prune -exec rm -rf {} +
 
-# Stamps: what they name is installed, until pyproject.toml changes. Every extra brings the plain package along.
+# Stamp files: what they are named after is installed, until pyproject.toml changes. Every extra includes the package.
 .venv/.plain: pyproject.toml | $(BIN)/pip
 	$(PIP) -e .
 	@touch $@
@@ -44,7 +48,7 @@ clean:  ## remove .venv and what tools left behind
 	$(PIP) -e '.[$*]'
 	@touch $@ .venv/.plain
 
-# pip comes last into a new environment; where it cannot be made (Debian without python3-venv) no half is left behind.
+# pip is the last thing that venv creates. Where it fails (Debian without python3-venv), no half of .venv is left.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo 'egresslog needs Python 3.11 or newer, and "$(PYTHON)" is not: '"$$($(PYTHON) -V 2>&1)" >&2; \

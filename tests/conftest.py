@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from .lab.fixture import killed_gateway_logs, lab_logs
+from .installed import ROOT, installed, wheel
+from .lab_logs import killed_gateway_logs, lab_logs
+from .programs import require
 
-__all__ = ["killed_gateway_logs", "lab_logs"]
+__all__ = ["ROOT", "installed", "killed_gateway_logs", "lab_logs", "wheel"]
 
 # No deadline: other work on the machine must not fail a property. The same examples on every run.
 settings.register_profile("egresslog", deadline=None, derandomize=True)
 settings.load_profile("egresslog")
 
-ROOT = Path(__file__).parents[1]
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Looks for the programs that a test ``needs``."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            require(program)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 from .conftest import ROOT
+from .sharing import shared_folder
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -21,21 +22,31 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 PROBES = {
     "explore.ipynb": """
 import json
+from collections.abc import Callable
 print(json.dumps([len(records), {str(host): int(count) for host, count in per_host["requests"].items()}]))
 print(json.dumps({one.host: one.verdict for one in verdicts}))
 """
 }
 
 
-@cache
-def executed(path: Path) -> nbformat.NotebookNode:
-    """The notebook after a run in its own folder, its probe as the last cell."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(PROBES.get(path.name, ""), id="probe"))
-    client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    )
-    return client.execute()
+Executed = Callable[[Path], nbformat.NotebookNode]
+
+
+@pytest.fixture
+def executed(tmp_path_factory: pytest.TempPathFactory, no_home: None) -> Executed:
+    """Gives a notebook after a run in its own folder, its probe as the last cell. Each runs once."""
+
+    def execute(path: Path) -> nbformat.NotebookNode:
+        def fill(folder: Path) -> None:
+            notebook = nbformat.read(path, as_version=4)
+            notebook.cells.append(nbformat.v4.new_code_cell(PROBES.get(path.name, ""), id="probe"))
+            resources = {"metadata": {"path": str(path.parent)}}
+            client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources)
+            nbformat.write(client.execute(), folder / path.name)
+
+        return nbformat.read(shared_folder(tmp_path_factory, path.stem, fill) / path.name, as_version=4)
+
+    return execute
 
 
 @pytest.fixture(autouse=True)
@@ -73,20 +84,20 @@ def test_is_committed_without_output(path: Path) -> None:
 
 
 @each_notebook
-def test_runs(path: Path) -> None:
+def test_runs(path: Path, executed: Executed) -> None:
     """Every cell runs, in order, in a new kernel; none raises or warns."""
     warned = [output.text for output in outputs(executed(path)) if output.get("name") == "stderr"]
     assert warned == []
 
 
 @each_notebook
-def test_output_needs_no_network(path: Path) -> None:
+def test_output_needs_no_network(path: Path, executed: Executed) -> None:
     """What a notebook shows loads no script and nothing else from the network."""
     shown = [output.get("data", {}).get("text/html", "") for output in outputs(executed(path))]
     assert [html for html in shown if "<script" in html or "src=" in html] == []
 
 
-def test_explore_counts_what_the_lines_say() -> None:
+def test_explore_counts_what_the_lines_say(executed: Executed) -> None:
     """The frames of explore.ipynb have every line, and as many requests per host as lines that name it."""
     lines = gateway_lines()
     [printed] = executed(ROOT / "notebooks/explore.ipynb").cells[-1].outputs
@@ -99,7 +110,7 @@ def test_explore_counts_what_the_lines_say() -> None:
     assert sum(requests.values()) == len(lines)
 
 
-def test_explore_judges_what_the_lines_show() -> None:
+def test_explore_judges_what_the_lines_show(executed: Executed) -> None:
     """The sidecar's lines name two hosts that it sent to past the gateway."""
     [printed] = executed(ROOT / "notebooks/explore.ipynb").cells[-1].outputs
     verdicts = json.loads(printed.text.splitlines()[1])
@@ -109,7 +120,7 @@ def test_explore_judges_what_the_lines_show() -> None:
     assert all(any(host in line and "egressgateway" not in line for line in sidecar) for host in past)
 
 
-def test_explore_draws_a_chart() -> None:
+def test_explore_draws_a_chart(executed: Executed) -> None:
     """The chart of explore.ipynb has a bar for each host, and carries its data with it."""
     [chart] = [
         output.data["application/vnd.vegalite.v5+json"]

@@ -5,9 +5,6 @@ from __future__ import annotations
 import configparser
 import json
 import os
-import shutil
-import subprocess
-import sys
 import sysconfig
 import zipfile
 from pathlib import Path
@@ -15,34 +12,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT
-
-LITTER = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "__pycache__")
-
-
-def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
-    """Standard output of this Python with the arguments; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env=os.environ | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as a release is: first the sdist, then the wheel from that."""
-    place = tmp_path_factory.mktemp("package")
-    shutil.copytree(ROOT, place / "tree", ignore=LITTER)
-    run("-m", "build", "--outdir", place / "dist", place / "tree", cwd=place)
-    [built] = (place / "dist").glob("*.whl")
-    return built
+from .running import python
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +21,13 @@ def content(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 
 
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's files and no more."""
-    target = tmp_path_factory.mktemp("installed")
-    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "install")
-    run(*pip, "--no-deps", "--no-index", "--target", target, wheel, cwd=target)
-    return target
-
-
 def run_installed(installed: Path, *arguments: str) -> str:
     """Runs with the installed wheel, and with the dependencies of this environment.
 
     Without site (-S) no .pth file is read, so the editable install of this environment cannot be imported.
     """
     paths = dict.fromkeys([str(installed), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    return run("-S", *arguments, cwd=Path("/"), PYTHONPATH=os.pathsep.join(paths), PYTHONSAFEPATH="1")
+    return python("-S", *arguments, cwd=Path("/"), PYTHONPATH=os.pathsep.join(paths), PYTHONSAFEPATH="1")
 
 
 def test_wheel_has_the_whole_catalogue(content: dict[str, bytes]) -> None:

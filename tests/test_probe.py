@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -28,6 +27,8 @@ from .kubeapi import exec_api
 from .kubeapi.cluster import Cluster, ExecRequest, ExecResult
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
+from .lines import GATEWAY, GATEWAY_SERVICE, OUTSIDE, line
+from .packing import write_log
 from .probing import (
     CLOSE,
     STDERR,
@@ -43,12 +44,9 @@ from .probing import (
     upgraded,
     web,
 )
-from .test_verify import GATEWAY, GATEWAY_SERVICE, OUTSIDE, line
 
 POD_IP = "10.244.1.15"
 V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
-needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
-needs_wget = pytest.mark.skipif(not shutil.which("wget"), reason="no wget here")
 
 
 @pytest.fixture
@@ -409,7 +407,7 @@ def test_messages_fit_a_terminal() -> None:
 # One request ----------------------------------------------------------------------------------------------------------
 
 
-@needs_curl
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("code", [200, 302, 404, 503])
 def test_real_curl_makes_one_request(cluster: Cluster, api: Api, site: Web, protocol: str, code: int) -> None:
     """Any status is an answer; no redirect is followed; the address is the one that the server saw."""
@@ -426,7 +424,7 @@ def test_real_curl_makes_one_request(cluster: Cluster, api: Api, site: Web, prot
     assert len(agent) == len("egresslog-probe/") + 16
 
 
-@needs_curl
+@pytest.mark.needs("curl")
 def test_real_curl_fails_in_words(cluster: Cluster, api: Api, server: Server, site: Web) -> None:
     cluster.commands.append(really)
 
@@ -453,7 +451,7 @@ def test_real_curl_fails_in_words(cluster: Cluster, api: Api, server: Server, si
     assert connected
 
 
-@needs_wget
+@pytest.mark.needs("wget")
 @pytest.mark.parametrize("code", [200, 302, 404, 503])
 def test_real_wget_makes_one_request(cluster: Cluster, api: Api, site: Web, code: int) -> None:
     """Where there is no curl. wget tells no addresses."""
@@ -465,7 +463,7 @@ def test_real_wget_makes_one_request(cluster: Cluster, api: Api, site: Web, code
     assert (made.client_address, made.server_address) == (None, None)
 
 
-@needs_wget
+@pytest.mark.needs("wget")
 def test_real_wget_fails_in_words(cluster: Cluster, api: Api, server: Server, site: Web) -> None:
     cluster.commands.append(lacking("curl"))
 
@@ -779,7 +777,7 @@ def test_credentials_are_refused_and_not_shown(url: str) -> None:
 
 # Its lines ------------------------------------------------------------------------------------------------------------
 
-NOON = 1_793_534_400 * 10**9  # 2026-11-01T12:00:00Z, which test_verify.line counts from
+NOON = 1_793_534_400 * 10**9  # 2026-11-01T12:00:00Z, which lines.at counts from
 MARK = "egresslog-probe/0123456789abcdef"
 
 
@@ -837,9 +835,7 @@ class Evidence:
 
     def find(self, probe: Probe, hosts: tuple[str, ...] = ("edition.cnn.com",), form: Any = None) -> ProbeLines:
         for origin, lines in self._logs.items():
-            path = self._directory / origin
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{text}\n" for text in lines))
+            write_log(self._directory / origin, lines)
         gateway, *sidecars = self._logs
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self._directory)  # so that paths look like the cluster's origins

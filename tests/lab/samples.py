@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lines import ARTICLE
+
 from .exchanges import Echo, Exchange, Http, Request
 from .lab import Lab
 from .mesh import GATEWAY, GATEWAY_ADDRESS, HTTP, PODS, REFUSED_ADDRESS, TCP, TLS, Pod
@@ -19,11 +21,6 @@ from .scenarios import CNN, WIKIPEDIA, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-ARTICLE = (
-    '[2018-06-14T11:46:23.596Z] "GET /politics HTTP/2" 301 - 0 0 3 1 "172.30.146.87" "curl/7.35.0" '
-    '"ab7be694-e367-94c5-83d1-086eca996dae" "edition.cnn.com" "151.101.193.67:80"\n'
-)
 
 SIDECAR = "sidecar"
 SAMPLE_PODS = PODS | {"batch": Pod("127.0.1.13")}
@@ -149,7 +146,7 @@ def write_samples(directory: Path) -> None:
     (directory / "egressgateway-json.log").write_bytes(found["json"])
     (directory / "egressgateway-default.log.gz").write_bytes(gzip.compress(found["default"], mtime=0))
     (directory / "sidecar-istio.log").write_bytes(rename(b"".join(sidecar)))
-    (directory / "egressgateway-2018.log").write_text(ARTICLE)
+    (directory / "egressgateway-2018.log").write_text(f"{ARTICLE}\n")
 
 
 def renamer(lab: Lab) -> Callable[[bytes], bytes]:
