@@ -439,9 +439,9 @@ def test_real_curl_fails_in_words(cluster: Cluster, api: Api, server: Server, si
     assert said.startswith("the connection is refused, or there is no route (curl: (7)")
     assert not connected
     said, connected = error(f"{site.url}/nothing", timeout=1)
-    assert said.startswith("it took too long (curl: (28)")
+    assert said.startswith("the request timed out (curl: (28)")
     assert connected
-    assert error(f"{site.url}/closed")[0].startswith("the connection was closed without an answer (curl: (52)")
+    assert error(f"{site.url}/closed")[0].startswith("the connection was closed without a response (curl: (52)")
     # A connection was made: the sidecar has a line for it.
     said, connected = error(server.url)
     assert said.startswith("the server's certificate is not trusted in this image (curl: (60)")
@@ -494,23 +494,23 @@ SAID: dict[str, tuple[str, int, int | None, str]] = {
     "nothing to say": ("", 0, None, ""),
     "no name": (
         "wget: bad address 'nosuch.example'\n", 1, None,
-        "the name is not resolved (wget: bad address 'nosuch.example')",
+        "the name cannot be resolved (wget: bad address 'nosuch.example')",
     ),
     "refused": (
         "wget: can't connect to remote host (127.0.0.1): Connection refused\n", 1, None,
         "the connection is refused, or there is no route (wget: can't connect to remote host (127.0.0.1): Connection "
         "refused)",
     ),
-    "late": ("wget: download timed out\n", 1, None, "it took too long (wget: download timed out)"),
+    "late": ("wget: download timed out\n", 1, None, "the request timed out (wget: download timed out)"),
     "closed": (
         "wget: note: TLS certificate validation not implemented\nwget: error getting response\n", 1, None,
-        "the connection was closed without an answer (wget: error getting response)",
+        "the connection was closed without a response (wget: error getting response)",
     ),
     "no https": (
         "wget: not an http or ftp url: https://x/\n", 1, None,
-        "this curl does not know the protocol (wget: not an http or ftp url: https://x/)",
+        "this curl does not support the protocol (wget: not an http or ftp url: https://x/)",
     ),
-    "killed": ("", 139, None, "ended by signal 11 (wget printed nothing)"),
+    "killed": ("", 139, None, "terminated by signal 11 (wget printed nothing)"),
     "something else": ("wget: \x1b[31mout of luck\n", 1, None, "exit code 1 (wget: \\x1b[31mout of luck)"),
 }  # fmt: skip
 
@@ -579,7 +579,7 @@ def test_a_connection_lost_on_the_way(
     server.faults.append(Fault("silence", "exec", after_bytes=0))
     made = send_request(api, sleep(cluster), "http://edition.cnn.com/", timeout=0.3)
     assert (made.tool, made.code, made.client_address) == ("curl", None, None)
-    assert made.error == "curl did not tell what became of it: no end after 0.5 s"
+    assert made.error == "curl did not report the result: no end after 0.5 s"
     assert len(server.requests) == 1
 
 
@@ -595,7 +595,7 @@ CURL_SAYS: dict[str, tuple[bytes, int, tuple[str | None, str | None, int | None,
     "no connection": (b"\n%b|000||0||0|\n", 7, (None, None, None, "the connection is refused, or there is no route (E)")),
     "an old curl without local_ip": (b"\n%b|200|||||\n", 0, (None, None, 200, "")),
     "an answer that ended early": (
-        b"\n%b|200|10.244.1.15|1|1.2.3.4|80|\n", 18, ("10.244.1.15:1", "1.2.3.4:80", 200, "the answer ended early (E)"),
+        b"\n%b|200|10.244.1.15|1|1.2.3.4|80|\n", 18, ("10.244.1.15:1", "1.2.3.4:80", 200, "the response ended early (E)"),
     ),
     "junk before and after": (
         b"\x1b[2J\xff" * 9000 + b"\n%b|204|10.244.1.15|99|1.2.3.4|80|\n\x00\x1b]0;x\x07", 0,
@@ -620,7 +620,7 @@ def test_what_curl_may_print(
 
     cluster.commands.append(curl)
     made = send_request(api, sleep(cluster), "http://edition.cnn.com/")
-    error = "curl did not tell what became of it: E" if told[3] == "X" else told[3]
+    error = "curl did not report the result: E" if told[3] == "X" else told[3]
     assert (made.client_address, made.server_address, made.code, made.error) == (*told[:3], error)
 
 
@@ -629,7 +629,7 @@ def test_a_flood_instead_of_an_answer(cluster: Cluster, api: Api) -> None:
     made = send_request(api, sleep(cluster), "http://edition.cnn.com/")
     assert (made.code, made.client_address) == (None, None)
     assert made.error == (
-        "curl did not tell what became of it: the output is longer than 1048576 bytes; the rest was dropped"
+        "curl did not report the result: the output is longer than 1048576 bytes; the rest was dropped"
     )
 
 
@@ -687,7 +687,7 @@ def test_the_application_is_no_sidecar(given: dict[str, Any], name: str) -> None
 
 
 def test_why_there_is_no_application() -> None:
-    said = "pod default/sleep-1 has no container but istio-proxy: nothing to make a request from"
+    said = "pod default/sleep-1 has no container but istio-proxy: there is nothing to send a request from"
     assert application(pod("istio-proxy")) == said
     said = "pod default/sleep-1: container app is waiting (CrashLoopBackOff back-off 5m0s)"
     assert application(pod("app", "istio-proxy", running=False)) == said

@@ -30,7 +30,7 @@ class HostVerdict:
     """What the evidence says about one host.
 
     Attributes:
-        host: as asked for; without a question the name or address that was seen.
+        host: as asked for; without a question, the name or address in the logs.
         verdict: the gravest that matters, see ``Verdict``.
         counts: requests and connections by their own verdict.
     """
@@ -43,10 +43,12 @@ class HostVerdict:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings about the host, the gravest first."""
-        found = self._all.findings_of(self.host) or [queries.finding("no-lines", 0)]
-        if self.verdict == Verdict.PROVEN:  # what failed is a warning then (design)
-            found = [replace(finding, level="warning") if finding.level == "error" else finding for finding in found]
-        return queries.by_gravity(found)
+        findings = self._all.findings_of(self.host) or [queries.finding("no-lines", 0)]
+        if self.verdict == Verdict.PROVEN:  # then other requests' failures are warnings
+            findings = [
+                replace(finding, level="warning") if finding.level == "error" else finding for finding in findings
+            ]
+        return queries.by_gravity(findings)
 
     def paths(self) -> pa.Table:
         """Who sent how much along which path: source_ip, gateway, upstream_host, verdict, requests."""
@@ -62,7 +64,7 @@ class Verification(Sequence[HostVerdict]):
 
     Attributes:
         asked: whether hosts were asked for.
-        connection: the database behind, with the tables that ``verification`` documents.
+        connection: the database behind, with the tables that ``verification/tables.md`` describes.
         logs: those that were given, by hop.
         scans: what the pass over each hop's log found; empty ones for a hop without log.
         findings: about the evidence as a whole.
@@ -127,11 +129,11 @@ class Verification(Sequence[HostVerdict]):
             reliable: False: records are missing, so what was not seen means nothing. A log with more rejects than
                 records is none to rely on either, nor is silence in a time of which no log has a line.
         """
-        answers = [judge.as_expected(one.verdict, expected) for one in self]
+        answers = [judge.as_expected(host.verdict, expected) for host in self]
         if False in answers:
             return False
         readable = all(scan.counts.rejected <= scan.counts.records for scan in self.scans.values())
-        whole = all(one.is_complete for scan in self.scans.values() for one in scan.coverage)
+        whole = all(container.is_complete for scan in self.scans.values() for container in scan.coverage)
         seen = expected != Verdict.NO_EVIDENCE or self.window_read
         return True if answers and None not in answers and reliable and readable and whole and seen else None
 
@@ -166,27 +168,27 @@ class Verification(Sequence[HostVerdict]):
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """About the evidence as a whole, and about what could not be counted for any host."""
-        found = [
+        findings = [
             queries.finding("no-access-log", scan.sources)
             for scan in self.scans.values()
             if scan.sources and not scan.counts.records
         ]
         if self.scans["gateway"].counts.records and not queries.rows(self.connection, "SELECT ip FROM replicas"):
-            found.append(queries.finding("gateway-log-without-addresses", self.scans["gateway"].counts.records))
+            findings.append(queries.finding("gateway-log-without-addresses", self.scans["gateway"].counts.records))
         if not self.scans["sidecar"].sources:
-            found.append(queries.finding("no-sidecar-log", 0))
+            findings.append(queries.finding("no-sidecar-log", 0))
         for hop, code in (("gateway", "gateway-log-gap"), ("sidecar", "sidecar-log-gap")):
-            if partly := sum(not one.is_complete for one in self.scans[hop].coverage):
-                found.append(queries.finding(code, partly))
+            if partly := sum(not container.is_complete for container in self.scans[hop].coverage):
+                findings.append(queries.finding(code, partly))
         if rejected := self.counts.rejected:
-            found.append(queries.finding("rejected-lines", rejected))
-        return queries.by_gravity([*found, *queries.of_no_host(self.connection, asked=self.asked)])
+            findings.append(queries.finding("rejected-lines", rejected))
+        return queries.by_gravity([*findings, *queries.of_no_host(self.connection, asked=self.asked)])
 
     def findings_of(self, host: str) -> list[Finding]:
         """The findings about one host; those of the hosts after it are fetched along, in case they are next."""
         if host not in self._page:
             place = self._places[host]
-            hosts = [one.host for one in self._verdicts[place : place + _FETCHED]]
+            hosts = [verdict.host for verdict in self._verdicts[place : place + _FETCHED]]
             self._page = queries.of_hosts(self.connection, hosts)
         return self._page[host]
 
@@ -199,13 +201,13 @@ class Verification(Sequence[HostVerdict]):
         return to_pandas(self.to_arrow())
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{one.host} {one.verdict}" for one in self[:_SHOWN])
+        shown = ", ".join(f"{host.host} {host.verdict}" for host in self[:_SHOWN])
         return f"<Verdicts {shown}{', ...' * (len(self) > _SHOWN)}>"
 
     def _repr_html_(self) -> str:
         import pandas as pd  # noqa: PLC0415
 
-        rows = [{"host": one.host, "verdict": one.verdict.value, **one.counts} for one in self]
+        rows = [{"host": host.host, "verdict": host.verdict.value, **host.counts} for host in self]
         return pd.DataFrame(rows).to_html(index=False)
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from egresslog.errors import ClusterError, UsageError
 from egresslog.filters import host_pattern
 from egresslog.live.diagnosis import with_roles
-from egresslog.live.probe.tools import commands, refuses_options, told_by
+from egresslog.live.probe.tools import commands, outcome, refuses_options
 from egresslog.mesh.rights import role
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.exec import execute
@@ -84,36 +84,37 @@ def send_request(cluster: Cluster, container: Container, url: str, *, timeout: f
             continue
         at = time.time_ns()
         try:
-            done = execute(cluster, container, command, timeout=timeout + _START)
+            result = execute(cluster, container, command, timeout=timeout + _START)
         except ClusterError as error:
             raise _explained(error, container) from None
         until = time.time_ns()
-        if done.missing:
+        if result.missing:
             missing = command[0]
-        elif done.ended and done.code is None:
-            raise ClusterError(container.origin, f"{command[0]} could not be run: {done.problem}")
-        elif place == len(tools) or not refuses_options(done):
+        elif result.ended and result.code is None:
+            raise ClusterError(container.origin, f"{command[0]} could not be run: {result.problem}")
+        elif place == len(tools) or not refuses_options(result):
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
             return Probe(
-                url, parts.hostname or "", port, container, command[0], at, until, *told_by(done, marker), marker
+                url, parts.hostname or "", port, container, command[0], at, until, *outcome(result, marker), marker
             )
     raise ClusterError(container.origin, _without(container, url))
 
 
 def application(pod: Pod) -> Container | str:
-    """The container to make a request from: the pod's default, else its first that is no sidecar; why none, if so."""
+    """The container to send a request from, or why there is none: the pod's default, else its first but the sidecar."""
     meta = pod["metadata"]
-    names = [made["name"] for made in (pod.get("spec") or {}).get("containers") or () if made["name"] != PROXY]
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    names = [container["name"] for container in containers if container["name"] != PROXY]
     here = f"pod {meta['namespace']}/{meta['name']}"
     if not names:
-        return f"{here} has no container but {PROXY}: nothing to make a request from"
-    wanted = (meta.get("annotations") or {}).get(_DEFAULT)
-    found = choose_container(pod, wanted if wanted in names else names[0])
-    if isinstance(found, Container) and found.state != "running":
-        why = " ".join(part for part in (found.reason, found.message) if part)
-        return f"{here}: container {found.name} is {found.state}{f' ({one_line(why)})' if why else ''}"
-    return found
+        return f"{here} has no container but {PROXY}: there is nothing to send a request from"
+    default = (meta.get("annotations") or {}).get(_DEFAULT)
+    container = choose_container(pod, default if default in names else names[0])
+    if isinstance(container, Container) and container.state != "running":
+        why = " ".join(part for part in (container.reason, container.message) if part)
+        return f"{here}: container {container.name} is {container.state}{f' ({one_line(why)})' if why else ''}"
+    return container
 
 
 def url_of(host: str, given: str | None) -> str:
