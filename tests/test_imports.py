@@ -13,7 +13,7 @@ import egresslog
 from .conftest import ROOT
 from .running import python
 
-# Room -> the rooms it may import from (design: cli -> show -> log -> {report, ...} -> records; log -> sources).
+# Room -> the rooms it may import from (docs/architecture.md: cli -> show -> log -> {report, ...} -> records; log -> sources).
 MAY = {
     "errors": set(),
     "networks": {"errors"},
@@ -195,7 +195,7 @@ def test_completion_is_the_same_before_and_after_use() -> None:
 
 
 def test_modules_are_small() -> None:
-    """A module is a room, not a house: at most 300 lines (design)."""
+    """A module is a room, not a house: at most 300 lines (docs/architecture.md)."""
     assert {
         str(path): len(path.read_text().splitlines()) for path in MODULES if len(path.read_text().splitlines()) > 300
     } == {}

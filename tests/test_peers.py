@@ -1,4 +1,4 @@
-"""The lines that peers read wrong (shared facts, peers.md 0.1): each row of that table is read right here."""
+"""The lines that peers read wrong (docs/access-log-formats.md, 12): each row of that table is read right here."""
 
 from __future__ import annotations
 

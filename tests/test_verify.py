@@ -1,4 +1,4 @@
-"""Verdicts on lines written by hand: published ones, and each row of the decision table (shared facts, 1.2 and 1.6)."""
+"""Verdicts on lines written by hand: published ones, and each row of the decision table (docs/egress-evidence.md, 1.2 and 1.6)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-# Lines that others published (shared facts, 1.2).
+# Lines that others published (docs/egress-evidence.md, 1.2).
 SNI_SIDECAR = '[2023-11-24T13:21:52.793Z] "- - -" 0 - - - "-" 813 111152 61 - "-" "-" "-" "-" "172.17.5.170:8443" outbound|443|wildcard|egressgateway.istio-egress.svc.cluster.local 172.17.34.35:55102 208.80.153.224:443 172.17.34.35:37020 en.wikipedia.org -'
 SNI_OUTER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 1531 111950 55 - "-" "-" "-" "-" "envoy://sni_listener/" sni_cluster envoy://internal_client_address/ 172.17.5.170:8443 172.17.34.35:55102 outbound_.443_.wildcard_.egressgateway.istio-egress.svc.cluster.local -'
 SNI_INNER = '[2023-11-24T13:21:52.798Z] "- - -" 0 - - - "-" 813 111152 55 - "-" "-" "-" "-" "185.15.59.224:443" dynamic_forward_proxy_cluster 172.17.5.170:48262 envoy://sni_listener/ envoy://internal_client_address/ en.wikipedia.org -'

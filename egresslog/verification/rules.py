@@ -1,4 +1,4 @@
-"""The decision table (docs/egress-evidence.md, "Decision table") as data: for each hop an ordered list of conditions.
+"""The decision table (docs/egress-evidence.md, 1.6) as data: for each hop an ordered list of conditions.
 
 Conditions are SQL over the columns of ``evidence.prepare`` and those of the views in ``VIEWS``; the first that holds
 gives the finding. A record whose finding is INSIDE is left out.
@@ -113,7 +113,7 @@ SIDECAR = (
     DecisionRule("inbound-passthrough", f"cluster_kind = 'inbound-passthrough' AND {_OUTSIDE} AND NOT unconnected"),
     DecisionRule(INSIDE, "cluster_kind = 'inbound-passthrough'"),
     DecisionRule("blackhole", "cluster_kind = 'blackhole'"),
-    DecisionRule(  # before Istio 1.6
+    DecisionRule(  # Istio 1.6 to about 1.9 (#17850, #33281)
         "blackhole",
         "NOT is_http AND upstream_cluster IS NULL AND upstream_host IS NULL AND has_flag(response_flags, ['UH'])",
     ),

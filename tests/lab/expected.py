@@ -1,4 +1,4 @@
-"""What `egresslog verify HOST` must say of each scenario, written by hand from the decision table (shared facts, 1.6).
+"""What `egresslog verify HOST` must say of each scenario, written by hand from the decision table (docs/egress-evidence.md, 1.6).
 
 `findings` are the codes about the host, `beside` those that belong to no host. Istio's text and JSON carry the same
 facts. Envoy's default format has neither clusters, SNI nor addresses but the upstream's: what it cannot tell is in

@@ -1,7 +1,7 @@
 """One cluster's API. The official client provides address, TLS and credentials; requests and answers are raw.
 
 The client's models refuse fields they do not know, its log call lacks `sinceTime` (kubernetes#126076) and drops a last
-line without newline, and its watch cannot resume from a bookmark (docs/egress-evidence.md, "Kubernetes log API").
+line without newline, and its watch cannot resume from a bookmark (docs/egress-evidence.md, 4.1 and 4.6).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One container's log, read to its end or followed: through broken connections, rotation, restarts and silence.
 
 Nothing is lost without a gap being recorded, and nothing is read twice. The reader never waits for whoever uses the
-lines: a follower that stops reading loses lines without any sign (docs/egress-evidence.md, "Kubernetes log API").
+lines: a follower that stops reading loses lines without any sign (docs/egress-evidence.md, 4.5).
 """
 
 from __future__ import annotations

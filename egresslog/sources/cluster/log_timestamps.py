@@ -1,7 +1,7 @@
 """Lines with the runtime's timestamps: parsing them, separating diagnostics from log, and resuming after a break.
 
 With `timestamps=true` the kubelet prefixes each line with the time at which the runtime read it. Lines without one are
-messages of the kubelet itself (`failed to watch file ...`; docs/egress-evidence.md, "Kubernetes log API").
+messages of the kubelet itself (`failed to watch file ...`; docs/egress-evidence.md, 4.1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checks streams that are silent: is there nothing to read, or was the stream abandoned?
 
 A kubelet before 1.29 abandons a follower at rotation without a sign; a load balancer that restarts leaves a half-open
-connection. So the log is read a second time, without following it (docs/egress-evidence.md, "Kubernetes log API").
+connection. So the log is read a second time, without following it (docs/egress-evidence.md, 4.5 rule 4).
 Simply reopening the stream would lose what only the old one can still deliver: the end of a file that was rotated away.
 """
 
