@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -111,14 +112,14 @@ def host(scenario: Scenario) -> str:
 
 
 @pytest.fixture(scope="module")
-def verified(
-    request: pytest.FixtureRequest, logs: Logs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Verification]:
-    """One verification of a group, for the tests of all its scenarios."""
-    group, fmt = request.param
-    found = verify(logs, group, [host(ALL[name]) for name in group], fmt, tmp_path_factory.mktemp("group"))
-    yield found
-    found.close()
+def verified(logs: Logs, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Group, str], Verification]:
+    """The verification of a group, which the tests of its scenarios share: they come one after the other."""
+
+    @lru_cache(maxsize=1)
+    def verified(group: Group, fmt: str) -> Verification:
+        return verify(logs, group, [host(ALL[name]) for name in group], fmt, tmp_path_factory.mktemp("group"))
+
+    return verified
 
 
 def test_every_scenario_has_its_expectation() -> None:
@@ -127,24 +128,26 @@ def test_every_scenario_has_its_expectation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verified", "group", "name", "fmt"),
+    ("group", "name", "fmt"),
     [
-        pytest.param((group, fmt), group, name, fmt, id=f"{name}-{fmt}")
+        pytest.param(group, name, fmt, id=f"{name}-{fmt}")
         for fmt in FORMATS
         for group in grouped(EXPECTED, fmt)
         for name in group
     ],
-    indirect=["verified"],
 )
-def test_verdict_and_findings(verified: Verification, group: Group, name: str, fmt: str) -> None:
+def test_verdict_and_findings(
+    verified: Callable[[Group, str], Verification], group: Group, name: str, fmt: str
+) -> None:
     """The verdict and the codes, about the host and about none, are those of the decision table, and no others."""
-    (about_host,) = [one for one in verified if one.host == host(ALL[name])]
+    found = verified(group, fmt)
+    (about_host,) = [one for one in found if one.host == host(ALL[name])]
     wanted = expected(name, fmt)
     assert (about_host.verdict, {finding.code for finding in about_host.findings}) == (wanted.verdict, wanted.findings)
     others = frozenset[str]().union(*(expected(one, fmt).beside for one in group))
     evidence = NO_ADDRESSES if fmt == "default" else EVERY_SCENARIO
-    assert {finding.code for finding in verified.findings} == others | evidence
-    assert verified.answer() == ANSWERS[EXITS[wanted.verdict]]
+    assert {finding.code for finding in found.findings} == others | evidence
+    assert found.answer() == ANSWERS[EXITS[wanted.verdict]]
 
 
 @pytest.mark.parametrize("name", BY_ADDRESS)
