@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -40,6 +39,7 @@ from .kubeapi.recorded import (
 )
 from .kubeapi.server import Server
 from .kubeapi.status import Json, encode
+from .programs import require
 
 PODS = "/api/v1/namespaces/istio-system/pods"
 LOG = f"GET {PODS}/gw-1/log"
@@ -800,19 +800,9 @@ class Kubectl:
                 process.kill()
 
 
-@pytest.fixture(scope="session")
-def kubectl_program() -> None:
-    if shutil.which("kubectl"):
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.skip("kubectl is not installed, and only root can install it")
-    for command in ("apt-get update -q", "apt-get install -qy --no-install-recommends kubernetes-client"):
-        if subprocess.run(command.split(), capture_output=True, check=False).returncode:
-            pytest.skip(f"`{command}` failed")
-
-
 @pytest.fixture
-def kubectl(kubectl_program: None, server: Server, tmp_path: Path) -> Kubectl:
+def kubectl(server: Server, tmp_path: Path) -> Kubectl:
+    require("kubectl")
     return Kubectl(server, tmp_path)
 
 
@@ -956,7 +946,10 @@ def test_generator(tmp_path: Path, rate: str) -> None:
             lines = list(itertools.islice(answer, 1001))
             answer.close()
         process.terminate()
-        assert process.wait(10) == 0
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()  # or leaving the block waits for ever
     pattern = rb'\S+Z \[\S+Z\] "GET /n/(\d+) HTTP/1\.1" 200 - via_upstream - "-" .* 127\.0\.1\.11:56644 - -\n'
     matches = [re.fullmatch(pattern, line) for line in lines]
     assert [int(match[1]) for match in matches if match] == list(range(1001))

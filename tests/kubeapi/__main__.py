@@ -52,7 +52,9 @@ def main() -> None:
         sys.stdout.flush()
         if options.rate:
             _write_at_rate(cluster, blocks, step / options.rate, ended)
-        ended.wait()
+        # A signal that comes just before a wait without end is not noticed until the next one.
+        while not ended.wait(0.5):
+            pass
 
 
 def _blocks(lines: int, step: int) -> Iterator[tuple[bytes, int]]:
