@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import egresslog
 from egresslog import formats
 from egresslog.cli.app import app
+from egresslog.show import catalogue, records, reports, tail, verification
 from egresslog.verification.findings import FINDINGS
 
 from .conftest import ROOT
@@ -48,8 +50,8 @@ def test_readme_is_short() -> None:
     sessions = re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     assert len(sessions) == 3
     for text in sessions:
-        printed = [line for line in text.splitlines() if not line.startswith(("$ ", "> "))]
-        assert 0 < len(printed) <= 15
+        output = [line for line in text.splitlines() if not line.startswith(("$ ", "> "))]
+        assert 0 < len(output) <= 15
 
 
 def test_make_targets_stand_at_the_top_of_the_readme() -> None:
@@ -77,11 +79,51 @@ def test_every_finding_and_format_is_listed() -> None:
     assert all(f"\n### {known.name}\n" in page("formats.md") for known in formats())
 
 
-def test_contracts_name_every_key() -> None:
-    """docs/output.md names the shape of `coverage` and the number of the schema as the issue fixed them."""
-    text = page("output.md")
-    assert '[{"hop", "origin", "records", "from", "to", "gaps": [{"from", "to", "reason"}]}]' in text
-    assert '"schema": 1' in text
+def contract(section: str) -> str:
+    """The shape of a JSON document that a section of docs/output.md shows."""
+    (shape,) = re.findall(rf"^### {section}\n\n```text\n(.*?)^```", page("output.md"), re.DOTALL | re.MULTILINE)
+    return str(shape)
+
+
+def printed(*arguments: str) -> Any:
+    """The JSON document that a command prints."""
+    command = [sys.executable, "-m", "egresslog", *arguments, "-o", "json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("in_demo_mesh")
+def test_contracts_have_the_keys_of_the_documents() -> None:
+    """docs/output.md shows the keys that `report` and `verify` print, in their order."""
+    report = printed("report", "--by", "host", "--top", "1", "notebooks/logs")
+    verify = printed("verify", "edition.cnn.com", "--from", "default/sleep", "--probe")
+    for document, section in ((report, "report"), (verify, "verify")):
+        assert document["schema"] == 1
+        assert re.findall(r'^[{ ]"(\w+)":', contract(section), re.MULTILINE) == list(document)
+    (table,), (probe,) = report["tables"], verify["probes"]
+    finding = verify["hosts"][0]["findings"][0]
+    for part, section in (
+        (table, "report"), (verify["hosts"][0], "verify"), (finding, "verify"), (finding["evidence"][0], "verify"),
+        (probe, "verify"), (probe["requests"][0], "verify"), (verify["gateway"], "verify"),
+    ):  # fmt: skip
+        keys = ".*?".join(f'"{key}"' for key in part)
+        assert re.search(rf"\{{{keys}", contract(section), re.DOTALL), keys
+
+
+def test_coverage_is_documented_in_its_one_shape() -> None:
+    """docs/output.md has the shape of `coverage` that the issue fixed, and commands print it."""
+    assert '[{"hop", "origin", "records", "from", "to", "gaps": [{"from", "to", "reason"}]}]' in page("output.md")
+    (row, *_) = printed("report", "notebooks/logs")["coverage"]
+    assert list(row) == ["hop", "origin", "records", "from", "to", "gaps"]
+
+
+def test_output_formats_are_listed() -> None:
+    """docs/output.md lists the formats of each command."""
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|$", page("output.md"), re.MULTILINE)
+    rooms = {"parse": records, "report": reports, "verify": verification, "tail": tail, "formats": catalogue}
+    assert {name: tuple(listed.split(", ")) for name, listed in rows} == {
+        name: room.FORMS for name, room in rooms.items()
+    }
 
 
 # Examples in Python ---------------------------------------------------------------------------------------------------
@@ -180,7 +222,7 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 def test_links_are_found() -> None:
     """The check of links would notice a broken one: each page has links, and the anchors are GitHub's."""
-    assert all(links(path) for path in PAGES if path.name != "cli.md" and path.parent.name == "docs")
+    assert [path.name for path in PAGES if not links(path)] == ["README.md", "access-log-formats.md"]
     assert anchors("# One pass, and what it found\n## verify --watch\n### istio-json-1.1.0\n") == {
         "one-pass-and-what-it-found", "verify---watch", "istio-json-110",
     }  # fmt: skip
