@@ -25,7 +25,7 @@ test: .venv/.dev  ## Install with development tools, check style and types, run 
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 docs: .venv/.dev  ## Update the generated parts of the documentation
-	$(BIN)/cog -r README.md
+	$(BIN)/python -m cogapp -r -p 'from tests.generated_docs import *' README.md docs/*.md
 	$(BIN)/python -m tests.lab.readme
 
 bench: .venv/.dev  ## Measure speed and memory against a regular expression and kubectl logs -f

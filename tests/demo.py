@@ -1,4 +1,4 @@
-"""A small mesh to show things on: the sample logs of a real Envoy behind the test API server (README's sessions).
+"""A small mesh to try commands on: the sample logs of a real Envoy behind the test API server (README and docs/).
 
 `python -m tests.demo` serves it until it is interrupted, and prints the kubeconfig to use.
 """
@@ -52,32 +52,33 @@ def mesh() -> Cluster:
 
 
 def _curl(mesh: Cluster, asked: ExecRequest) -> ExecResult | None:
-    """What the workload's curl and the two proxies would write of a request to edition.cnn.com."""
+    """What the workload's curl and the proxies write of a request: only edition.cnn.com is declared in the mesh."""
     if asked.command[0] != "curl":
         return None
     agent = asked.command[asked.command.index("-A") + 1]
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-    path = urlsplit(asked.command[-1]).path
-    request = f'[{began}Z] "GET {path} HTTP/1.1" 301 - via_upstream - "-" 0 0'
-    names = f'"{agent}" "0b5a7f11-9c1f-4a9b-8a0a-fca94cae5d4b" "edition.cnn.com"'
-    service = "istio-egressgateway.istio-system.svc.cluster.local"
-    for pod, line in (
-        (
-            mesh.pod("default", SLEEP),
-            f'{request} 5 4 "-" {names} "10.244.2.20:8080" outbound|80|cnn|{service} 10.244.1.15:39900'
-            " 151.101.193.67:80 10.244.1.15:41000 - -",
-        ),
-        (
-            mesh.pod("istio-system", GATEWAY),
-            f'{request} 3 2 "10.244.1.15" {names} "151.101.193.67:80" outbound|80||edition.cnn.com 10.244.2.20:39456'
+    url = urlsplit(asked.command[-1])
+    request = f'[{began}Z] "GET {url.path or "/"} HTTP/1.1"'
+    names = f'"{agent}" "0b5a7f11-9c1f-4a9b-8a0a-fca94cae5d4b" "{url.hostname}"'
+    sidecar, gateway = mesh.pod("default", SLEEP), mesh.pod("istio-system", GATEWAY)
+    ends = "151.101.193.67:80 10.244.1.15:41000"
+    if url.hostname == "edition.cnn.com":
+        code, details = "301", '301 - via_upstream - "-" 0 0'
+        service = "istio-egressgateway.istio-system.svc.cluster.local"
+        lines = {
+            sidecar: f'5 4 "-" {names} "10.244.2.20:8080" outbound|80|cnn|{service} 10.244.1.15:39900 {ends} - -',
+            gateway: f'3 2 "10.244.1.15" {names} "151.101.193.67:80" outbound|80||edition.cnn.com 10.244.2.20:39456'
             " 10.244.2.20:8080 10.244.1.15:39900 - -",
-        ),
-    ):
-        pod.log("istio-proxy").write(line.encode())
-    told = {"http_code": "301", "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
-            "remote_port": "80"}  # fmt: skip
-    form = asked.command[asked.command.index("-w") + 1]
-    answer = re.sub(r"%\{(\w+)\}", lambda name: told.get(name[1], ""), form).replace("\\n", "\n")
+        }
+    else:
+        code, details = "502", '502 - direct_response - "-" 0 0'
+        lines = {sidecar: f'0 - "-" {names} "-" - - {ends} - block_all'}
+    for pod, line in lines.items():
+        pod.log("istio-proxy").write(f"{request} {details} {line}".encode())
+    report = {"http_code": code, "local_ip": "10.244.1.15", "local_port": "41000", "remote_ip": "151.101.193.67",
+              "remote_port": "80"}  # fmt: skip
+    template = asked.command[asked.command.index("-w") + 1]
+    answer = re.sub(r"%\{(\w+)\}", lambda name: report.get(name[1], ""), template).replace("\\n", "\n")
     return ExecResult(stdout=answer.encode())
 
 

@@ -20,7 +20,7 @@ from .lines import AGENT, ARTICLE, JSON, TEXT
 SEED = ARTICLE  # the name by which test_cli, test_files and others still import it
 STAMP = "2025-01-30T12:10:13.682034460Z"
 
-# The proxy's own messages as published (shared facts, section 10), and what Istio 1.x prints at its start.
+# The proxy's own messages as published (docs/access-log-formats.md, 10), and what Istio 1.x prints at its start.
 OTHER = [
     "2021-04-27T14:10:07.795091Z\tinfo\tsds\tStart SDS grpc server for ingress gateway proxy",
     "2021-04-27T14:10:07.854726Z\twarning\tenvoy runtime\tUnable to use runtime singleton for feature envoy.http",

@@ -1,4 +1,4 @@
-"""Envoy's response flags (``%RESPONSE_FLAGS%``; envoyproxy/envoy `access_log/usage`, shared facts section 5)."""
+"""Envoy's response flags (``%RESPONSE_FLAGS%``; envoyproxy/envoy `access_log/usage`; docs/access-log-formats.md, 5)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Format:
 
     @classmethod
     def load(cls, path: Traversable) -> Self:
-        """Loads a TOML file as in parsers/ (README, "Adding a format"); its samples must parse as they say.
+        """Loads a TOML file as in parsers/ (docs/formats.md, "Add a format"); its samples must parse as they say.
 
         Raises:
             FormatError: the file is no TOML, a key is missing, unknown or of the wrong type, there is no sample, or a

@@ -1,8 +1,8 @@
 r"""Parses lines of a JSON format: an object whose keys are those of the template, in any order.
 
-What real logs force (shared facts, section 8): values are typed (Istio 1.8 and newer) or all strings with ``"-"`` for
-absent (1.1 to 1.7); ``response_flags`` is ``"-"`` even when typed; headers are strings also where they hold a number;
-bytes that are no UTF-8 came as ``\\ooo`` until September 2024, which is not JSON.
+What real logs force (docs/access-log-formats.md, 8): values are typed (Istio 1.8 and newer) or all strings with
+``"-"`` for absent (1.1 to 1.7); ``response_flags`` is ``"-"`` even when typed; headers are strings also where they hold
+a number; bytes that are not UTF-8 came as ``\\ooo`` until September 2024, which is not JSON.
 """
 
 from __future__ import annotations
