@@ -1,4 +1,4 @@
-"""egresslog: proves that traffic leaves an Istio mesh through the egress gateway, and shows who talks to which host.
+"""egresslog: proves that traffic leaves an Istio mesh through the egress gateway, and reports egress traffic by host.
 
 Everything a notebook needs is here; docs/python.md shows it, docs/architecture.md describes the modules below.
 """

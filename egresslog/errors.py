@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree; every message names the thing and the way out.
+"""The exceptions, as one tree. Every message says what is wrong with what, and what to do.
 
 EgresslogError
 ├── FormatError      a format string, JSON template or TOML file cannot be used   (also a ValueError)

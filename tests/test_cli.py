@@ -169,7 +169,7 @@ def test_rejects_file_has_every_reject(logs: Path) -> None:
          "reason": "expected ' ' after response_code_details at byte 60"},
         {"origin": "bad.log", "line_number": 3, "line": "hello", "reason": "expected '[' at the beginning, at byte 0"},
     ]  # fmt: skip
-    assert "2 lines could not be read (all in rejects.ndjson)" in result.stderr
+    assert "2 lines could not be parsed (all in rejects.ndjson)" in result.stderr
 
 
 def test_unreadable_file_does_not_stop_the_others(logs: Path) -> None:
@@ -441,12 +441,15 @@ def test_a_reader_that_leaves_does_not_change_the_verdict(form: str, logs: Path)
         "10.244.2.20:8080", "151.101.1.67:80"
     )
     Path("past.log").write_text(past + "\n")
-    reading, writing = os.pipe()
-    os.close(reading)
-    arguments = [*COMMAND, "verify", "edition.cnn.com", "--sidecar", "past.log", "-o", form]
-    done = subprocess.run(arguments, stdout=writing, stderr=subprocess.DEVNULL, check=False)
-    os.close(writing)
-    assert done.returncode == 1
+    Path("proof.log").write_text(TEXT + "\n")
+    for log, code in (["--sidecar", "past.log"], 1), (["--gateway", "proof.log"], 0):
+        reading, writing = os.pipe()
+        os.close(reading)
+        arguments = [*COMMAND, "verify", "edition.cnn.com", *log, "-o", form]
+        done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writing)
+        assert done.returncode == code
+        assert "1 line = 1 record" in done.stderr
 
 
 CLUSTER = ["--namespace", "--all-namespaces", "--selector", "--gateway-name", "--container", "--context", "--kubeconfig",

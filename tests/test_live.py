@@ -565,7 +565,7 @@ def test_watch_prints_what_changes(server: Server, cluster: Cluster) -> None:
     write(cluster, PAST, namespace="default", pod=SLEEP)
     change = json.loads(process.stdout.readline())
     assert (change["host"], change["before"], change["verdict"]) == ("edition.cnn.com", "PROVEN", "BYPASSED")
-    assert change["came"] == ["EGL110"]
+    assert change["came"] == [{"code": "EGL110", "name": "direct-serviceentry"}]
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1

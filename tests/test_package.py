@@ -47,7 +47,7 @@ def test_wheel_has_all_modules(content: dict[str, bytes]) -> None:
 
 
 def test_wheel_has_nothing_else(content: dict[str, bytes]) -> None:
-    """Tests, notebooks and sample logs stay out: the wheel holds one package, its metadata and the licence."""
+    """Tests, notebooks and sample logs stay out: the wheel holds one package, its metadata and the license."""
     first = {name.partition("/")[0] for name in content}
     assert len(first) == 2
     assert "egresslog" in first

@@ -1,4 +1,4 @@
-"""The command line: arguments -> one call -> show -> exit code. It decides nothing else.
+"""The command `egresslog` and its subcommands.
 
 Heavy modules are imported inside the commands, so that `--help` and completion answer at once.
 """

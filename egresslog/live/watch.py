@@ -10,7 +10,8 @@ from egresslog.live.probe.session import Check
 from egresslog.verification.result import Verification
 from egresslog.verification.verdict import Verdict
 
-Summary = dict[str, tuple[Verdict, frozenset[str]]]  # by host: its verdict, and the codes of its findings
+Code = tuple[str, str]  # of a finding, with its name
+Summary = dict[str, tuple[Verdict, frozenset[Code]]]  # by host: its verdict, and the codes of its findings
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,15 @@ class Change:
     Attributes:
         at_ns: when it was seen, by our clock.
         before, after: the verdicts; None where the host was not, or is no more, among those seen.
-        came, went: codes of findings.
+        came, went: codes of findings, with their names.
     """
 
     host: str
     at_ns: int
     before: Verdict | None
     after: Verdict | None
-    came: tuple[str, ...] = ()
-    went: tuple[str, ...] = ()
+    came: tuple[Code, ...] = ()
+    went: tuple[Code, ...] = ()
 
 
 def watch(
@@ -41,7 +42,10 @@ def watch(
     before: Summary | None = None
     while True:
         verification = check()
-        now = {host.host: (host.verdict, frozenset(finding.code for finding in host.findings)) for host in verification}
+        now = {
+            host.host: (host.verdict, frozenset((finding.code, finding.name) for finding in host.findings))
+            for host in verification
+        }
         yield verification, None if before is None else _changes(before, now)
         verification.close()
         before = now
@@ -50,7 +54,7 @@ def watch(
 
 def _changes(before: Summary, now: Summary) -> list[Change]:
     at = time.time_ns()
-    unseen: tuple[None, frozenset[str]] = (None, frozenset())
+    unseen: tuple[None, frozenset[Code]] = (None, frozenset())
     changes = []
     for host in {**now, **before}:  # those of now first, in their order
         old_verdict, old_codes = before.get(host, unseen)

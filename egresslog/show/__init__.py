@@ -1,1 +1,1 @@
-"""The only place that knows terminals, colours, HTML and other forms of output."""
+"""The only place that knows terminals, colors, HTML and other forms of output."""

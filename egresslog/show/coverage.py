@@ -50,7 +50,8 @@ def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
         if covered.gaps[_GAPS:]:
             console.print(Text(f"    and {plural(len(covered.gaps) - _GAPS, 'more gap')}"))
         if covered.diagnostic_count:
-            kubelet = f"    the kubelet said {plural(covered.diagnostic_count, 'time')}: {safe(covered.diagnostics[0])}"
+            count = plural(covered.diagnostic_count, "message")
+            kubelet = f"    {count} of the kubelet, the first: {safe(covered.diagnostics[0])}"
             console.print(Text(kubelet, style="dim"))
     if coverage[_SHOWN:]:
         console.print(Text(f"  and {plural(len(coverage) - _SHOWN, 'more container')}", style="dim"))

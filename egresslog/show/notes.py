@@ -78,7 +78,7 @@ def _write_formats(console: Console, scan: Scan) -> None:
 def _write_rejects(console: Console, scan: Scan, path: str | None) -> None:
     count = scan.counts.rejected
     where = f"all in {safe(path)}" if path else "--rejects PATH writes them all"
-    console.print(_warning(f"{plural(count, 'line')} could not be read ({where}):"))
+    console.print(_warning(f"{plural(count, 'line')} could not be parsed ({where}):"))
     for origin, number, reason in itertools.islice(_rejects(scan), _EXAMPLES):
         console.print(Text(f"  {safe(origin)}:{number}: {safe(reason)}"))
 

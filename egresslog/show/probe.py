@@ -37,7 +37,12 @@ def document(result: ProbeResult) -> dict[str, Any]:
         "found_by": result.lines.found_by,
         "note": result.lines.note or None,
         "requests": [
-            {"verdict": row["verdict"], "finding": row["finding"], "lines": list(_lines(row))}
+            {
+                "verdict": row["verdict"],
+                "finding": row["finding"],
+                "name": row["finding_name"],
+                "lines": list(_lines(row)),
+            }
             for row in result.lines.rows.to_pylist()
         ],
     }
@@ -62,7 +67,7 @@ def print_probe(terminal: Terminal, result: ProbeResult) -> None:
             console.print(Text(f"  {line['hop']} {safe(line['origin'])}:{line['line_number']}", style="dim"))
             console.print(Text(f"    {safe(line['line'])}"))
         kind = FINDINGS[row["finding_name"]]
-        terminal.print_sentence(Text(f"{row['verdict']} {kind.code}: {kind.cause}"), 2, hanging=2)
+        terminal.print_sentence(Text(f"{row['verdict']} {kind.code} {kind.name}: {kind.cause}"), 2, hanging=2)
     console.print()
 
 

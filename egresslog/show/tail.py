@@ -134,14 +134,14 @@ def _pod(origin: str, *, short: bool) -> str:
 
 
 def write_beginning(color: str, tail: int | None) -> None:
-    """Says on standard error where it begins: nobody should take a few lines for all."""
+    """Prints on standard error where it starts: nobody should take a few lines for all."""
     if tail is not None:
-        begin = f"with the last {plural(tail, 'line')} of each log" if tail else "with what comes now"
-        errors(color).print(Text(f"beginning {begin} (--tail -1: all there are); Ctrl-C ends it", style="dim"))
+        start = f"the last {plural(tail, 'line')} of each log" if tail else "new lines only"
+        errors(color).print(Text(f"Starting with {start} (--tail -1 for all). Press Ctrl-C to stop.", style="dim"))
 
 
 def write_notice(color: str, notice: Notice) -> None:
-    """Says on standard error what happened."""
+    """Prints on standard error what happened."""
     text = f"{notice.origin}: {notice.text}" if notice.text else notice.origin
     mark = _MARKS.get(notice.kind, notice.kind)
     style = "yellow" if notice.kind in {"gap", "refused", "error"} else "dim"

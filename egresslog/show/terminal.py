@@ -31,10 +31,18 @@ _PIPE = 10_000  # columns
 _BAR_FROM = 32 * 1024 * 1024  # bytes; less is read before a bar is seen
 
 
+class _Console(Console):
+    """Leaves a closed pipe to the command, which has an exit code to give; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the error is handled."""
+        raise  # noqa: PLE0704  (rich calls this in its `except BrokenPipeError`)
+
+
 def console(stream: IO[str], color: ColorMode = "auto") -> Console:
-    """A rich console without markup or highlighting. ``auto`` obeys NO_COLOR and TERM, and colours no pipe."""
+    """A rich console without markup or highlighting. ``auto`` obeys NO_COLOR and TERM, and does not color pipes."""
     forced = True if color == "always" else None
-    stream_console = Console(
+    stream_console = _Console(
         file=stream,
         force_terminal=forced,
         no_color={"auto": None, "always": False, "never": True}[color],

@@ -30,7 +30,7 @@ _STYLES = {
     Verdict.PROVEN: "green", Verdict.BYPASSED: "red", Verdict.MISROUTED: "red", Verdict.FAILED: "red",
     Verdict.BLOCKED: "yellow", Verdict.SENT_UNCONFIRMED: "yellow", Verdict.NO_EVIDENCE: "yellow",
 }  # fmt: skip
-_ELSE = {Verdict.BYPASSED: "past the gateway", Verdict.BLOCKED: "refused", Verdict.FAILED: "not sent"}
+_ELSE = {Verdict.BYPASSED: "bypassing the gateway", Verdict.BLOCKED: "refused", Verdict.FAILED: "not forwarded"}
 _LEVELS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
@@ -99,18 +99,18 @@ def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
         print_table(terminal, [TableColumn(title) for title in ("VERDICT", "HOST", "CASES", "FINDINGS")], rows)
         if len(verdicts) > ROWS:
             console.print(Text(f"{plural(len(verdicts) - ROWS, 'more host')} (-o json has them all)", style="dim"))
-        console.print(Text("egresslog verify HOST ... shows paths, findings and lines of a host", style="dim"))
+        console.print(Text("Run egresslog verify HOST for the paths, findings, and log lines of a host.", style="dim"))
     if not len(verdicts):
         console.print(Text(f"{Verdict.NO_EVIDENCE}: no line mentions an outside host", style="bold yellow"))
     if verdicts.findings:
         console.print()
-        console.print(Text("other findings:", style="dim"))
+        console.print(Text("Other findings:", style="dim"))
         for finding in verdicts.findings:
             _print_finding(terminal, finding)
 
 
 def styled(verdict: Verdict) -> Text:
-    """A verdict in its colour."""
+    """A verdict in its color."""
     return Text(verdict, style=_STYLES[verdict])
 
 

@@ -8,7 +8,7 @@ from typing import IO
 
 from rich.text import Text
 
-from egresslog.live.watch import Change
+from egresslog.live.watch import Change, Code
 from egresslog.show import verification as show
 from egresslog.show.terminal import ColorMode, Terminal
 from egresslog.show.values import safe
@@ -38,14 +38,18 @@ def write(
 def _row(change: Change) -> dict[str, object]:
     return {
         "host": change.host, "time": _time(change), "before": change.before, "verdict": change.after,
-        "came": list(change.came), "went": list(change.went),
+        "came": _codes(change.came), "went": _codes(change.went),
     }  # fmt: skip
+
+
+def _codes(codes: Sequence[Code]) -> list[dict[str, str]]:
+    return [{"code": code, "name": name} for code, name in codes]
 
 
 def _line(change: Change) -> Text:
     verdict = show.styled(change.after) if change.after else Text("no longer seen", style="dim")
     before = f"{change.before or 'new'} -> " if change.before != change.after else ""
-    codes = [f"+{code}" for code in change.came] + [f"-{code}" for code in change.went]
+    codes = [f"+{code} {name}" for code, name in change.came] + [f"-{code} {name}" for code, name in change.went]
     return Text.assemble(
         (f"{_time(change)}  ", "dim"), (safe(change.host), "bold"), f"  {before}", verdict, f"  {' '.join(codes)}"
     )

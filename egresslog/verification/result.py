@@ -202,7 +202,7 @@ class Verification(Sequence[HostVerdict]):
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{host.host} {host.verdict}" for host in self[:_SHOWN])
-        return f"<Verdicts {shown}{', ...' * (len(self) > _SHOWN)}>"
+        return f"<Verification {shown}{', ...' * (len(self) > _SHOWN)}>"
 
     def _repr_html_(self) -> str:
         import pandas as pd  # noqa: PLC0415
