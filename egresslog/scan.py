@@ -68,6 +68,7 @@ class Scan:
         notes: what was left out on purpose.
         advice: why there may be no access log.
         coverage: what was read of each container; empty for files.
+        uncaptured: pods in scope of which some or all traffic leaves no line, and why.
         origins: what the records of each file or container cover, in the order of reading.
         finished: whether the pass has reached the end.
         reject_buffer: the lines that could not be read.
@@ -83,6 +84,7 @@ class Scan:
     notes: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     coverage: Sequence[Coverage] = ()
+    uncaptured: tuple[str, ...] = ()
     origins: dict[str, OriginRecords] = field(default_factory=dict)
     finished: bool = False
     reject_buffer: RejectBuffer = field(default_factory=lambda: RejectBuffer(), repr=False)  # noqa: PLW0108  (it is defined below)
@@ -96,6 +98,7 @@ class Scan:
             advice=tuple(sources.advice),
             errors=list(sources.errors),
             coverage=sources.coverage,
+            uncaptured=tuple(sources.uncaptured),
         )
 
     def attach(self, batches: Iterator[pa.RecordBatch]) -> None:

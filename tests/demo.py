@@ -30,7 +30,7 @@ SLEEP = "sleep-6b8f9d7c4-xyz12"
 def mesh() -> Cluster:
     """A gateway of two pods that log in two formats, and a workload with its sidecar."""
     made = Cluster()
-    made.clock = lambda: _START - 3600 * _SECOND
+    made.clock = lambda: _START - 60 * _SECOND
     gateways = {
         GATEWAY: ("10.244.2.20", "egressgateway-istio.log"),
         f"{GATEWAY[:-5]}fghij": ("10.244.2.21", "egressgateway-json.log"),

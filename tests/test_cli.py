@@ -350,6 +350,7 @@ def test_verify_on_a_terminal_breaks_no_word(logs: Path) -> None:
     seen, code = terminal("verify", *HOSTS, COLUMNS="60", NO_COLOR="1")
     shown = seen.replace("\r\n", "\n").split("\n")
     assert code == 0
+    assert "  Bypass not checked: no sidecar log was read." in shown
     assert "  The gateway forwarded the traffic to an outside address," in shown
     assert "  and that address answered. (3 PROVEN)" in shown
     assert f"      {SEED}" in shown
@@ -474,7 +475,7 @@ PANELS = {
     },
     "verify": {
         "Arguments": ["HOST"],
-        "Options": ["--expect", "--gateway-service", "--gateway-ip", "--external", "--probe", "--watch", "--every", "--help"],
+        "Options": ["--expect", "--exclusive", "--gateway-service", "--gateway-ip", "--external", "--probe", "--watch", "--every", "--help"],
         "Input": ["--gateway", "--sidecar", "--from", "--from-all", "--format", "--keep-going"],
         "Filter": ["--source", "--since", "--until"],
         "Cluster": CLUSTER,

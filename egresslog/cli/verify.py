@@ -77,6 +77,14 @@ Expect = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+Exclusive = Annotated[
+    bool,
+    typer.Option(
+        "--exclusive",
+        help="Also require that no traffic can have bypassed the gateway unseen: the sidecar logs of all senders must "
+        "have been read. Implied by --from-all.",
+    ),
+]
 GatewayService = Annotated[
     list[str] | None,
     typer.Option(
@@ -120,6 +128,7 @@ def verify(
     *,
     hosts: Hosts = None,
     expect: Expect = Verdict.PROVEN,
+    exclusive: Exclusive = False,
     gateway_service: GatewayService = None,
     gateway_ip: GatewayIp = None,
     external: External = None,
@@ -137,6 +146,7 @@ def verify(
     Compares the gateway's log with the logs of the client sidecars, from files (--gateway, --sidecar) or from the
     cluster (the gateway by default, sidecars with --from or --from-all). Each host gets a verdict, with findings and
     the log lines that support them: PROVEN, BYPASSED, MISROUTED, FAILED, BLOCKED, SENT_UNCONFIRMED, or NO_EVIDENCE.
+    Beside it stands whether a bypass was looked for (exclusivity): CONFIRMED, PARTIAL, or NOT_CHECKED.
 
     Output formats (-o): table, json, ndjson, yaml, markdown. Default in a pipe: json, or ndjson with --watch.
     """
@@ -162,7 +172,7 @@ def verify(
     def conclude(verification: Verification) -> Exit:
         scans = {hop: verification.scans[hop] for hop in verification.logs}
         reliable = write_read_summary(scans, FilterOptions().parse(), inputs=inputs, output=output)
-        return exit_code(verification.answer(expect, reliable=reliable))
+        return exit_code(verification.answer(expect, exclusive or hops.from_all, reliable=reliable))
 
     if watch:
         return live_verify.watch(lambda: check(filters), conclude, every, output_format, output.output_color)

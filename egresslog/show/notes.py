@@ -17,6 +17,7 @@ from egresslog.show.terminal import errors
 from egresslog.show.values import plural, safe
 
 _EXAMPLES = 3
+_PODS = 10
 
 
 def write_notes(
@@ -34,6 +35,7 @@ def write_notes(
         console.print(
             Text(f"{scan.selected:,} of {plural(scan.counts.records, 'record')} pass the filter", style="dim")
         )
+    _write_uncaptured(console, scan)
     for note in scan.notes:
         console.print(Text(f"note: {safe(note)}", style="dim"))
     if scan.unknown_keys:
@@ -52,6 +54,14 @@ def write_notes(
         _write_advice(console, scan)
     for error in scan.errors:
         write_error(color, str(error))
+
+
+def _write_uncaptured(console: Console, scan: Scan) -> None:
+    """Pods whose traffic a sidecar does not log."""
+    for pod in scan.uncaptured[:_PODS]:
+        console.print(_warning(f"traffic leaves no line: {safe(pod)}"))
+    if scan.uncaptured[_PODS:]:
+        console.print(_warning(f"and {plural(len(scan.uncaptured) - _PODS, 'more pod')} whose traffic leaves no line"))
 
 
 def _write_advice(console: Console, scan: Scan) -> None:

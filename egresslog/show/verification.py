@@ -18,6 +18,7 @@ from egresslog.show.reports import markdown_cell
 from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
 from egresslog.show.values import plural, safe
+from egresslog.verification.exclusivity import Exclusivity, ExclusivityState
 from egresslog.verification.queries import Finding
 from egresslog.verification.result import HostVerdict, Verification
 from egresslog.verification.verdict import MEANINGS, Verdict
@@ -26,6 +27,7 @@ FORMS = ("table", "json", "ndjson", "yaml", "markdown")
 
 _IN_FULL = 3  # hosts; of more there is a table
 _PATHS = 5
+_MISSING = 5  # senders named
 _STYLES = {
     Verdict.PROVEN: "green", Verdict.BYPASSED: "red", Verdict.MISROUTED: "red", Verdict.FAILED: "red",
     Verdict.BLOCKED: "yellow", Verdict.SENT_UNCONFIRMED: "yellow", Verdict.NO_EVIDENCE: "yellow",
@@ -57,6 +59,7 @@ def _host(host: HostVerdict) -> dict[str, Any]:
     return {
         "host": host.host,
         "verdict": host.verdict.value,
+        "exclusivity": host.exclusivity.document(),
         "counts": {verdict.value: count for verdict, count in host.counts.items()},
         "findings": [asdict(finding) for finding in host.findings],
     }
@@ -71,6 +74,7 @@ def _document(verdicts: Verification, results: Sequence[ProbeResult]) -> dict[st
         "findings": (asdict(finding) for finding in verdicts.findings),
         "gateway": {"addresses": list(verdicts.gateways), "services": list(verdicts.services)},
         "coverage": iter(_coverage(verdicts)),
+        "uncaptured": list(verdicts.scans["sidecar"].uncaptured),
         "lines": asdict(verdicts.counts),
     }
 
@@ -118,6 +122,7 @@ def _print_host(terminal: Terminal, host: HostVerdict) -> None:
     style = Style(color=_STYLES[host.verdict], bold=True)
     console = terminal.console
     console.print(Text.assemble((f"{host.verdict}  ", style), (safe(host.host), "bold")))
+    terminal.print_sentence(Text(exclusivity_text(host.exclusivity)), 2, hanging=2)
     tally = f" ({_tally(host)})" if host.counts else ""
     terminal.print_sentence(Text(f"{MEANINGS[host.verdict]}{tally}"), 2)
     paths = _paths(host)
@@ -128,6 +133,20 @@ def _print_host(terminal: Terminal, host: HostVerdict) -> None:
         console.print(Text(f"  {plural(len(paths) - _PATHS, 'more path')} with {rest:,}", style="dim"))
     for finding in host.findings:
         _print_finding(terminal, finding)
+
+
+def exclusivity_text(exclusivity: Exclusivity) -> str:
+    """Whether a bypass was looked for, in one sentence."""
+    senders = plural(exclusivity.senders, "sender")
+    if exclusivity.state is ExclusivityState.CONFIRMED:
+        return f"Bypass checked for {exclusivity.read:,} of {senders}: none."
+    codes = f" ({', '.join(exclusivity.reasons)})" if exclusivity.reasons else ""
+    if exclusivity.state is ExclusivityState.NOT_CHECKED:
+        return "Bypass not checked: no sidecar log was read."
+    missing = ", ".join(safe(name) for name in exclusivity.missing[:_MISSING])
+    more = f" and {len(exclusivity.missing) - _MISSING:,} more" if exclusivity.missing[_MISSING:] else ""
+    unread = f"; not for {missing}{more}" if missing else ""
+    return f"Bypass checked for {exclusivity.read:,} of {senders}{unread}{codes}."
 
 
 def _tally(host: HostVerdict) -> str:
@@ -172,11 +191,13 @@ def _first_case(finding: Finding) -> list[Any]:
 
 
 def _markdown(verdicts: Verification) -> Iterator[str]:
-    yield "| host | verdict | cases |\n| --- | --- | --- |"
+    yield "| host | verdict | exclusivity | cases |\n| --- | --- | --- | --- |"
     for host in verdicts:
-        yield f"| {markdown_cell(safe(host.host))} | **{_words(host.verdict)}** | {_words(_tally(host))} |"
+        words = (f"**{_words(host.verdict)}**", _words(host.exclusivity.state), _words(_tally(host)))
+        yield f"| {markdown_cell(safe(host.host))} | {' | '.join(words)} |"
     for host in verdicts:
         yield f"\n## {markdown_cell(safe(host.host))}: {_words(host.verdict)}\n"
+        yield f"{markdown_cell(exclusivity_text(host.exclusivity))}\n"
         yield from _markdown_findings(host.findings)
     if verdicts.findings:
         yield "\n## Other findings\n"

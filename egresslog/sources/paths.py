@@ -42,6 +42,7 @@ class Sources:
         notes: on what was left out on purpose.
         coverage: of each container, if the sources are logs of containers.
         advice: why there may be no access log in them.
+        uncaptured: pods in scope of which some or all traffic leaves no line, and why.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Sources:
     notes: list[str] = field(default_factory=list)
     coverage: list[Coverage] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
+    uncaptured: list[str] = field(default_factory=list)
 
 
 def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:

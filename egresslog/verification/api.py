@@ -17,6 +17,7 @@ from egresslog.sources.coverage import by_ip, pod_lifetimes
 from egresslog.verification import cases, coverage, evidence, judge
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.result import HostVerdict, Verification
+from egresslog.verification.statements import statement
 from egresslog.verification.targets import asked_hosts
 
 __all__ = ["HostVerdict", "Verification", "verify"]
@@ -81,6 +82,7 @@ def verify(
             judge.refine(connection)
             judge.restrict(connection, where)
             judge.judge(connection)
+            connection.execute(statement("senders"))
             return Verification(database, logs, scans, [host.text for host in asked], where)
         except BaseException:
             database.close()

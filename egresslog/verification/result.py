@@ -15,6 +15,13 @@ from egresslog.log import Log, to_pandas
 from egresslog.records.chunk import Counts
 from egresslog.scan import CoverageRow, Scan
 from egresslog.verification import judge, queries
+from egresslog.verification.exclusivity import (
+    Exclusivity,
+    ExclusivityState,
+    Senders,
+    find_senders,
+    judge_exclusivity,
+)
 from egresslog.verification.queries import Finding
 from egresslog.verification.verdict import Verdict
 
@@ -49,6 +56,11 @@ class HostVerdict:
                 replace(finding, level="warning") if finding.level == "error" else finding for finding in findings
             ]
         return queries.by_gravity(findings)
+
+    @cached_property
+    def exclusivity(self) -> Exclusivity:
+        """Whether traffic of the host could have bypassed the gateway without being seen."""
+        return judge_exclusivity(self._all.senders, self.counts, self.findings)
 
     def paths(self) -> pa.Table:
         """Who sent how much along which path: source_ip, gateway, upstream_host, verdict, requests."""
@@ -121,11 +133,15 @@ class Verification(Sequence[HostVerdict]):
         """Lines, records, other, rejected and ambiguous of all logs."""
         return sum((scan.counts for scan in self.scans.values()), Counts())
 
-    def answer(self, expected: Verdict = Verdict.PROVEN, *, reliable: bool = True) -> bool | None:
-        """Whether every host has the expected verdict; None if that cannot be told.
+    def answer(
+        self, expected: Verdict = Verdict.PROVEN, exclusive: bool = False, *, reliable: bool = True
+    ) -> bool | None:
+        """Whether every host has the expected verdict; None if the logs do not show it.
 
         Args:
             expected: the verdict that every host should have.
+            exclusive: ask as well whether nothing can have bypassed the gateway: True only if it is CONFIRMED for
+                every host, False for a bypass.
             reliable: False: records are missing, so what was not seen means nothing. A log with more rejects than
                 records is none to rely on either, nor is silence in a time of which no log has a line.
         """
@@ -134,6 +150,8 @@ class Verification(Sequence[HostVerdict]):
             return False
         readable = all(scan.counts.rejected <= scan.counts.records for scan in self.scans.values())
         whole = all(container.is_complete for scan in self.scans.values() for container in scan.coverage)
+        if exclusive and not all(host.exclusivity.state is ExclusivityState.CONFIRMED for host in self):
+            return None
         seen = expected != Verdict.NO_EVIDENCE or self.window_read
         return True if answers and None not in answers and reliable and readable and whole and seen else None
 
@@ -182,7 +200,13 @@ class Verification(Sequence[HostVerdict]):
                 findings.append(queries.finding(code, partly))
         if rejected := self.counts.rejected:
             findings.append(queries.finding("rejected-lines", rejected))
+        findings += self.senders.findings
         return queries.by_gravity([*findings, *queries.of_no_host(self.connection, asked=self.asked)])
+
+    @cached_property
+    def senders(self) -> Senders:
+        """Who sent, and whose sidecar log was read."""
+        return find_senders(self.connection, self.scans)
 
     def findings_of(self, host: str) -> list[Finding]:
         """The findings about one host; those of the hosts after it are fetched along, in case they are next."""

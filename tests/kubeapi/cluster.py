@@ -98,13 +98,19 @@ class Cluster:
         owner: tuple[str, str] | None = None,
         running: bool = True,
         uid: str | None = None,
+        annotations: dict[str, str] | None = None,
+        host_network: bool = False,
     ) -> Pod:
         """A pod of the egress gateway unless `labels` say otherwise; `init_containers` are native sidecars."""
         with self.changed:
             metadata: Json = {"name": name, "labels": {"istio": "egressgateway"} if labels is None else labels}
+            if annotations:
+                metadata["annotations"] = annotations
             if owner:
                 metadata["ownerReferences"] = [self._owner(namespace, *owner)]
             spec: Json = {"containers": [_container(one) for one in containers], "nodeName": node}
+            if host_network:
+                spec["hostNetwork"] = True
             if init_containers:
                 spec["initContainers"] = [_container(one) | {"restartPolicy": "Always"} for one in init_containers]
             self.add_namespace(namespace)

@@ -11,7 +11,7 @@ from threading import Event
 from egresslog.errors import ClusterError
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.clock import backoff
-from egresslog.sources.cluster.pods import Container, Pod, Target, choose_container
+from egresslog.sources.cluster.pods import Container, Pod, Target, choose_container, uncaptured
 
 _SHORT_WATCH = 5.0  # seconds: a watch normally lasts minutes
 _POLL = 5.0  # seconds between two lists where there is no right to watch
@@ -24,10 +24,11 @@ OnProblem = Callable[[str, ClusterError | None], None]
 
 @dataclass
 class Containers:
-    """Containers in the order of their names, and why others cannot be read."""
+    """Containers in the order of their names, why others cannot be read, and pods whose traffic no sidecar logs."""
 
     containers: list[Container] = field(default_factory=list)
     errors: list[ClusterError] = field(default_factory=list)
+    uncaptured: list[str] = field(default_factory=list)
 
 
 def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
@@ -37,10 +38,14 @@ def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
     empty = []
     for target in targets:
         try:
-            pods = list_pods(cluster, target)
+            listed, _ = _list_scope(cluster, target)
         except ClusterError as error:
             result.errors.append(error)
             continue
+        pods = [pod for pod in listed if target.matches(pod)]
+        if target.sidecars:
+            scope = pods if target.name else listed
+            result.uncaptured += [reason for pod in scope if (reason := uncaptured(pod))]
         if not pods:
             empty.append(ClusterError(cluster.name, f"found no {target}"))
         for pod in pods:
@@ -134,6 +139,13 @@ def _location(target: Target) -> tuple[str, dict[str, str | int]]:
 
 
 def _list(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
+    """The pods of a target, and the version of the list."""
+    pods, version = _list_scope(cluster, target)
+    return [pod for pod in pods if target.matches(pod)], version
+
+
+def _list_scope(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
+    """All pods where a target's may be, and the version of the list."""
     path, query = _location(target)
     if target.kind == "Pod":
         try:
@@ -143,7 +155,7 @@ def _list(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
                 return [], ""
             raise
     pods, version = cluster.list_objects(path, query)
-    return [pod for pod in pods if target.matches(pod)], version
+    return [*pods], version
 
 
 def _report(pod: Pod, target: Target, on_container: OnContainer, on_problem: OnProblem, *, is_new: bool) -> None:

@@ -212,6 +212,30 @@ def choose_container(pod: Pod, wanted: str | None) -> Container | str:
     return _container(pod, chosen)
 
 
+# Annotations that take traffic away from the sidecar (istio.io, "Resource Annotations"), and values that do not.
+_CAPTURE = {
+    "traffic.sidecar.istio.io/excludeOutboundPorts": ("",),
+    "traffic.sidecar.istio.io/excludeOutboundIPRanges": ("",),
+    "traffic.sidecar.istio.io/includeOutboundIPRanges": ("*",),
+}
+
+
+def uncaptured(pod: Pod) -> str | None:
+    """Why some or all traffic of a pod leaves no line in a sidecar's log; None where all TCP traffic is captured."""
+    meta, spec = pod["metadata"], pod.get("spec") or {}
+    described = f"{meta['namespace']}/{meta['name']}"
+    if spec.get("hostNetwork"):
+        return f"{described} uses the host's network"
+    if PROXY not in _container_names(pod):
+        return f"{described} has no sidecar"
+    annotations = meta.get("annotations") or {}
+    for annotation, harmless in _CAPTURE.items():
+        value = str(annotations.get(annotation, harmless[0])).strip()
+        if value not in harmless:
+            return f"{described} has {annotation.rpartition('/')[2]} {value}"
+    return None
+
+
 def owners(pod: Pod) -> list[tuple[str, str]]:
     """Kind and name of the pod's owners, and of a ReplicaSet's Deployment (whose name it has, and a label's hash)."""
     meta = pod["metadata"]

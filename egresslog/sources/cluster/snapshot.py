@@ -84,6 +84,7 @@ def take_snapshot(
     excluded = set(exclude)
     containers = [container for container in found.containers if container.key not in excluded]
     snapshot = Snapshot(found.errors)
+    snapshot.uncaptured = found.uncaptured
     paths = [snapshot.path_of(number) for number in range(len(containers))]
     readers = _Readers(cluster, containers, paths, since)
     try:
