@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +12,7 @@ from egresslog.errors import UsageError
 from egresslog.filters import Filter
 from egresslog.log import Log
 from egresslog.networks import external_test, network
+from egresslog.records.chunk import REJECTS
 from egresslog.scan import Scan
 from egresslog.sources.coverage import by_ip, pod_lifetimes
 from egresslog.verification import cases, coverage, evidence, judge
@@ -21,6 +22,8 @@ from egresslog.verification.statements import statement
 from egresslog.verification.targets import asked_hosts
 
 __all__ = ["HostVerdict", "Verification", "verify"]
+
+_REJECTED = pa.schema([("hop", pa.string()), *REJECTS])
 
 
 def verify(
@@ -70,6 +73,7 @@ def verify(
         database = Database()
         try:
             scans = {hop: _load(database, hop, logs.get(hop), is_external, progress) for hop in ("gateway", "sidecar")}
+            _load_rejected(database, scans)
             connection = database.connection
             read = by_ip(gateway.coverage if gateway else ())
             addresses += [ip for ip, _ in read]
@@ -107,6 +111,18 @@ def _load(
 
     database.load(f"{hop}_lines", evidence.SCHEMA, batches())
     return scan
+
+
+def _load_rejected(database: Database, scans: Mapping[str, Scan]) -> None:
+    """Loads the lines of each hop that could not be parsed into ``rejected_lines``."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for hop, scan in scans.items():
+            for batch in scan.reject_batches():
+                hops = pa.repeat(pa.scalar(hop, pa.string()), len(batch))
+                yield pa.RecordBatch.from_arrays([hops, *batch.columns], schema=_REJECTED)
+
+    database.load("rejected_lines", _REJECTED, batches())
 
 
 def _names(given: str | Iterable[str]) -> list[str]:
