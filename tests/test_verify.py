@@ -849,6 +849,29 @@ def test_logs_without_access_lines_say_so(desk: Desk) -> None:
     assert "EGL191" in {finding.code for finding in found.findings}
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("[2026-11-01T12:00:00.000Z] broken", True),
+        ("[2026-11-01T12:00:00.000Z] other.example.com broken", True),
+        ("[2026-11-01T12:00:00.000Z] edition.cnn.com.example.com broken", None),
+        ("[2026-11-01T12:00:00.000Z] PassthroughCluster broken", None),
+        ("[2026-11-01T12:00:00.000Z] EDITION.cnn.com broken", None),
+        ("[2026-11-01T12:00:00.000Z] 151.101.1.67:443 broken", None),
+    ],
+    ids=["nothing", "other host", "longer host", "passthrough", "host", "address"],
+)
+@pytest.mark.parametrize("hop", ["gateway", "sidecar"])
+def test_unreadable_lines_that_mention_the_host(desk: Desk, hop: str, line: str, answer: bool | None) -> None:
+    """A line that cannot be read does not change the verdict; if it may be about the host, nothing is affirmed."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway()]}
+    logs[hop].append(line)
+    found = desk.ask("edition.cnn.com", **logs)
+    assert found[0].verdict == Verdict.PROVEN
+    assert ("EGL175" in {finding.code for finding in found[0].findings}) == (answer is None)
+    assert found.answer() is answer
+
+
 def test_short_tls_connections_are_suspicious(desk: Desk) -> None:
     """F20: TLS inside TLS is not in the flags, only in the few bytes; one longer connection clears the suspicion."""
     short = from_gateway(received=517, sent=477)
@@ -866,6 +889,7 @@ FOUND = {
     "EGL118": ([from_gateway()], [*SIDECAR_READ, PASSTHROUGH], {"EGL100"}, {"EGL118"}),
     "EGL130": ([from_gateway(upstream=f"{GATEWAY}:8443")], SIDECAR_READ, {"EGL130"}, set()),
     "EGL131": ([from_gateway(upstream="10.244.7.7:443")], SIDECAR_READ, {"EGL131"}, set()),
+    "EGL175": ([from_gateway()], [*SIDECAR_READ, "[2026-11-01T12:00:00.000Z] edition.cnn.com"], {"EGL100", "EGL175"}, {"EGL191"}),
     "EGL191": ([from_gateway(), "[2026-11-01T12:00:00.000Z] broken"], SIDECAR_READ, {"EGL100"}, {"EGL191"}),
     "EGL192": ([from_gateway(), past(sni="other.example.com")], SIDECAR_READ, {"EGL100"}, {"EGL192"}),
     "EGL193": ([from_gateway()], [*SIDECAR_READ, from_gateway()], {"EGL100"}, {"EGL193"}),

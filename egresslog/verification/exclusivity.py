@@ -110,7 +110,7 @@ def judge_exclusivity(senders: Senders, counts: Mapping[Verdict, int], findings:
     own = [
         code
         for code, kind in kinds.items()
-        if kind.accuses or kind.verdict is Verdict.SENT_UNCONFIRMED or kind.name == "alias-direct"
+        if kind.accuses or kind.verdict is Verdict.SENT_UNCONFIRMED or kind.name in {"alias-direct", "unreadable-lines"}
     ]
     reasons = tuple(sorted({*senders.reasons, *own}))
     total = len(senders.names.union(senders.missing))

@@ -248,6 +248,10 @@ _TABLE = (
          "Pods in scope have no sidecar, use the host's network, or exclude ports or ranges: that traffic leaves no "
          "line.",
          "Only a NetworkPolicy or a firewall can show that they do not bypass the gateway."),
+        ("EGL175", "unreadable-lines", "warning", "", "1.4",
+         "Lines that could not be read mention the host, an address of it, or PassthroughCluster: they could be a "
+         "bypass.",
+         "Read the lines; egresslog parse --rejects PATH has those that could not be parsed, with the reason."),
         ("EGL191", "rejected-lines", "warning", "", "1.4",
          "Some lines could not be parsed; any of them could be a bypass or a proof.",
          "List them with egresslog parse --rejects PATH."),

@@ -26,6 +26,8 @@ def attribute(connection: duckdb.DuckDBPyConnection, asked: Sequence[AskedHost])
     without a host: where no name is known it is the address.
     """
     create_table(connection, "asked_hosts", _HOST, [[host.text] for host in asked])
+    terms = [[host.text, host.term] for host in asked if host.network is None and host.term]
+    create_table(connection, "asked_terms", _MATCH, terms)
     if asked:
         _match(connection, asked)
         connection.execute(statement("host_cases_asked"))
@@ -44,8 +46,6 @@ def _match(connection: duckdb.DuckDBPyConnection, asked: Sequence[AskedHost]) ->
     wildcards = [value for value in values if value.startswith("*.")]
     covered = [(host.text, host.is_covered_by) for host in names]
     _create_matches(connection, "wildcard_clusters", wildcards, covered)
-    terms = [[host.text, host.term] for host in names if host.term]
-    create_table(connection, "ambiguous_terms", _MATCH, terms)
     ips = [(host.text, host.matches) for host in asked if host.network]
     _create_matches(connection, "asked_ips", _distinct(connection, "SELECT ip AS value FROM cases"), ips)
 

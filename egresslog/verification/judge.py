@@ -36,10 +36,14 @@ def refine(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def judge(connection: duckdb.DuckDBPyConnection) -> None:
-    """Makes ``verdicts`` (a host's verdict and counts per verdict), ``host_findings``, and the view ``case_rows``."""
+    """Makes ``verdicts``, ``host_findings``, ``unreadable_mentions`` and the view ``case_rows``.
+
+    ``verdicts`` has each host's verdict and its number of cases per verdict.
+    """
     counts = ", ".join(f"count(*) FILTER (verdict = '{verdict}') AS \"{verdict}\"" for verdict in Verdict)
     gravest = " ".join(f"WHEN coalesce(\"{verdict}\", 0) > 0 THEN '{verdict}'" for verdict in Verdict)
     connection.execute(statement("verdicts", counts=counts, gravest=gravest, HANDSHAKE=_HANDSHAKE, EVIDENCE=EVIDENCE))
+    connection.execute(statement("unreadable_mentions"))
     connection.execute(statement("case_rows"))
 
 

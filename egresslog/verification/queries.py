@@ -67,7 +67,25 @@ def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dic
     findings: dict[str, list[Finding]] = {host: [] for host in hosts}
     for row, host_finding in zip(host_rows, _with_evidence(connection, host_rows), strict=True):
         findings[row["host"]].append(host_finding)
+    for host, finding_about in _unreadable(connection, hosts).items():
+        findings[host].append(finding_about)
     return findings
+
+
+def _unreadable(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dict[str, Finding]:
+    """By host, the finding about lines that could not be read and mention it."""
+    query = f"""
+        SELECT host, count(*) AS lines, list(struct_pack(hop, origin, line_number, line)
+                                             ORDER BY hop, origin, line_number)[:{EVIDENCE}] AS evidence
+        FROM unreadable_mentions WHERE host IN (SELECT unnest(?::VARCHAR[])) GROUP BY host"""
+    return {
+        row["host"]: finding(
+            "unreadable-lines",
+            row["lines"],
+            tuple(Line(**line, case=-at) for at, line in enumerate(row["evidence"], 1)),
+        )
+        for row in rows(connection, query, [list(hosts)])
+    }
 
 
 def of_no_host(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> list[Finding]:

@@ -150,6 +150,8 @@ class Verification(Sequence[HostVerdict]):
             return False
         readable = all(scan.counts.rejected <= scan.counts.records for scan in self.scans.values())
         whole = all(container.is_complete for scan in self.scans.values() for container in scan.coverage)
+        if queries.rows(self.connection, "SELECT 1 FROM unreadable_mentions LIMIT 1"):
+            return None  # what mentions a host and cannot be read could be a bypass of it
         if exclusive and not all(host.exclusivity.state is ExclusivityState.CONFIRMED for host in self):
             return None
         seen = expected != Verdict.NO_EVIDENCE or self.window_read

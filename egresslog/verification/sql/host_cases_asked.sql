@@ -25,13 +25,13 @@ FROM (
         SELECT host, case_id, 3
         FROM cases
         JOIN sidecar_lines s ON s.rowid = sidecar_id
-        JOIN ambiguous_terms ON contains(lower(s.line), value)
+        JOIN asked_terms ON contains(lower(s.line), value)
         WHERE s.ambiguous
         UNION ALL
         SELECT host, case_id, 3
         FROM cases
         JOIN gateway_lines g ON g.rowid = gateway_id
-        JOIN ambiguous_terms ON contains(lower(g.line), value)
+        JOIN asked_terms ON contains(lower(g.line), value)
         WHERE g.ambiguous
     )
     GROUP BY host, case_id
