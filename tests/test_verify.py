@@ -262,6 +262,67 @@ def test_failure_and_its_cause(desk: Desk, code: str) -> None:
     assert found.answer() is False
 
 
+def reset(code: int, flags: str, details: str, sent: int = 240) -> dict[str, object]:
+    """What makes a line one of an HTTP exchange that did not end as usual."""
+    return {**http(code=code, details=details), "flags": flags, "sent": sent, "cluster": "outbound|80||edition.cnn.com"}
+
+
+# Flags of what the upstream had begun to answer (a real Envoy 1.40 wrote all but the last two).
+ANSWERED = {
+    "tcp-retried": {"flags": "UF", "reason": "delayed_connect_error:_Connection_refused"},
+    "tcp-attempts-used-up": {"flags": "UF,URX"},
+    "http-retried-then-reset": reset(200, "UF,UPE", "upstream_reset_after_response_started{protocol_error}"),
+    "reset": reset(200, "UPE", "upstream_reset_after_response_started{protocol_error}", 0),
+    "idle": reset(200, "SI", "stream_idle_timeout"),
+    "route-timeout": reset(200, "UT", "response_timeout"),
+    "duration": reset(500, "DT", "max_duration_timeout"),
+    "websocket": reset(404, "-", "websocket_handshake_unsuccessful", 10),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_flags_do_not_undo_what_the_upstream_answered(desk: Desk, kind: str) -> None:
+    """Bytes both ways, or a response that began: it left, past the gateway or through it."""
+    values = ANSWERED[kind]
+    healthy = {"gateway": [OTHER, from_gateway(9, 40009)], "sidecar": [to_gateway(9, 40009)]}
+    left = past(**{"sni": "edition.cnn.com", **values, "cluster": "PassthroughCluster"})
+    assert desk.one("edition.cnn.com", **{**healthy, "sidecar": [*healthy["sidecar"], left]})[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(**values)]) == ("PROVEN", {"EGL101"})
+
+
+# What Envoy itself answers: by time without a response, and to gRPC with code 200 and no body.
+NOT_ANSWERED = {
+    "tcp-nothing-came-back": {"flags": "UF", "sent": 0},
+    "idle-408": reset(408, "SI", "stream_idle_timeout", 14),
+    "route-timeout-504": reset(504, "UT", "response_timeout", 24),
+    "grpc-local-reply": reset(200, "UT", "response_timeout", 0),
+    "grpc-local-reply-of-old-formats": reset(200, "UT", "-", 0),
+    "http-retried-and-refused": reset(503, "URX,UF", "upstream_reset_before_response_started{remote_connection_failure}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOT_ANSWERED)
+def test_what_envoy_answers_is_no_proof(desk: Desk, kind: str) -> None:
+    """The same flags without an answer of the upstream."""
+    (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(**NOT_ANSWERED[kind])])
+    assert one.verdict == Verdict.FAILED
+
+
+def test_a_connection_without_a_code_may_be_an_answer_of_envoy(desk: Desk) -> None:
+    """A format without codes and methods: bytes both ways beside UF are a bypass at a sidecar, and no proof."""
+    form = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER%"
+    text = f"UF 10 95 {OUTSIDE}:80 outbound|80||edition.cnn.com"
+    log = egresslog.read(write_log(desk.folder / "custom.log", [text]), format=form)
+    assert egresslog.verify("edition.cnn.com", gateway=log)[0].verdict == Verdict.SENT_UNCONFIRMED
+    assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Verdict.BYPASSED
+
+
+def test_a_reset_after_the_gateway_answered_is_not_its_refusal(desk: Desk) -> None:
+    """EGL145 is about connections that the gateway closed without an answer."""
+    late = to_gateway(5, **{**reset(200, "UPE", "upstream_reset_after_response_started{protocol_error}"), "cluster": f"outbound|80|cnn|{GATEWAY_SERVICE}"})  # fmt: skip
+    assert desk.one("edition.cnn.com", gateway=[OTHER, LATER], sidecar=[late]) == ("SENT_UNCONFIRMED", {"EGL183"})
+
+
 REFUSALS = {
     "EGL170": past(
         cluster="BlackHoleCluster", flags="UH", sni="edition.cnn.com", to="-", near="-", local=f"{OUTSIDE}:443"
@@ -386,11 +447,33 @@ def test_another_gateway_without_a_log_is_told(desk: Desk) -> None:
     assert {finding.code for finding in found.findings} == {"EGL197"}
 
 
-def test_another_network_of_the_mesh_is_inside(desk: Desk) -> None:
-    """East-west gateways have public addresses; an outside address of a service otherwise (ExternalName) is a bypass."""
-    service = {"cluster": "outbound|9080||reviews.default.svc.cluster.local", "sni": "-"}
-    assert len(desk.ask(gateway=[OTHER], sidecar=[past(to="203.0.113.9:15443", **service)])) == 1
-    assert desk.ask(sidecar=[past(to="203.0.113.9:443", **service)])[0].verdict == Verdict.BYPASSED
+OUTSIDE_ENDPOINTS = {
+    "east-west-port": "outbound|443||cnn.tenant.svc.cluster.local",
+    "gateway-name-in-another-namespace": "outbound|443||istio-egressgateway.tenant.svc.cluster.local",
+    "gateway-service-itself": f"outbound|443|cnn|{GATEWAY_SERVICE}",
+}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE_ENDPOINTS)
+def test_a_services_name_excuses_no_outside_address(desk: Desk, kind: str) -> None:
+    """A tenant may name a Service as the gateway's, and give it outside endpoints, on the mesh's own ports as well."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway()]}
+    for port in (443, 15443, 15008):
+        direct = past(2, to=f"203.0.113.9:{port}", cluster=OUTSIDE_ENDPOINTS[kind], sni="edition.cnn.com")
+        direct = direct.replace(f" 203.0.113.9:{port} ", " 10.96.5.5:443 ")
+        (one,) = desk.ask("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), direct]})
+        assert one.verdict == Verdict.BYPASSED
+        unanswered = direct.replace('"- - -" 0 - -', '"- - -" 0 UF,URX -').replace("700 5000", "0 0")
+        (one,) = desk.ask("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), unanswered]})
+        assert one.verdict == Verdict.PROVEN
+
+
+def test_a_service_with_the_gateway_and_an_outside_endpoint(desk: Desk) -> None:
+    """One of its connections shows the gateway's address; the other one's address decides about itself."""
+    relay = "outbound|443||relay.tenant.svc.cluster.local"
+    sidecar = [to_gateway(cluster=relay), past(2, to="203.0.113.9:443", cluster=relay, sni="edition.cnn.com")]
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=sidecar)[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=sidecar[:1]) == ("PROVEN", {"EGL100"})
 
 
 def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
