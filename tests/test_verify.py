@@ -902,6 +902,106 @@ def test_time_and_sender_restrict_the_question_not_the_evidence(desk: Desk) -> N
     assert desk.one("edition.cnn.com", **logs, source=["10.9.0.0/16"]) == ("NO_EVIDENCE", {"EGL195"})
 
 
+FORWARDED = {"near": "-", "remote": "9.9.9.9:0", "forwarded": "9.9.9.9"}
+
+
+def test_a_client_does_not_choose_whose_line_it_is(desk: Desk) -> None:
+    """With X-Forwarded-For the sidecar prints the client's choice as its peer: --source must not lose the bypass."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), past(2, **http(), **FORWARDED)]}  # type: ignore[arg-type]
+    for source in (POD, "9.9.9.9", "10.9.9.9"):
+        (one,) = desk.ask("edition.cnn.com", **logs, source=[source])
+        assert one.verdict == Verdict.BYPASSED
+    assert one.paths().column("source_ip").to_pylist() == [None]
+    known = past(2, **{**http(), **FORWARDED, "near": f"{POD}:41000"})  # type: ignore[arg-type]
+    logs["sidecar"] = [to_gateway(), known]
+    assert desk.one("edition.cnn.com", **logs, source=[POD])[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", **logs, source=["10.9.9.9"]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+def test_an_unknown_client_proves_nothing_about_one(desk: Desk) -> None:
+    """A proof without an address of the client is not one of --source."""
+    log = [ARTICLE.replace("172.30.146.87", "-")]
+    assert desk.one("edition.cnn.com", gateway=log)[0] == "PROVEN"
+    assert desk.one("edition.cnn.com", gateway=log, source=[POD]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+def test_a_forwarded_peer_tells_a_sidecars_log(desk: Desk) -> None:
+    """To a ServiceEntry's own address in the cluster's range; a gateway behind a trusted proxy prints such peers, too."""
+    values = {**http(), "upstream": f"{OUTSIDE}:80", "cluster": "outbound|80||edition.cnn.com"}
+    posing = line(**values, near=f"{POD}:40004", local="10.96.9.9:80", remote="9.9.9.9:0", forwarded="9.9.9.9")  # type: ignore[arg-type]
+    found = desk.ask("edition.cnn.com", gateway=[posing])
+    assert found[0].verdict == Verdict.NO_EVIDENCE
+    assert "EGL192" in {finding.code for finding in found.findings}
+    trusting = from_gateway(**values, remote="9.9.9.9:0", forwarded=f"9.9.9.9,{POD}")  # type: ignore[arg-type]
+    (one,) = desk.ask("edition.cnn.com", gateway=[trusting])
+    assert (one.verdict, one.paths().column("source_ip").to_pylist()) == (Verdict.PROVEN, [POD])
+
+
+PRIVATE = "10.50.0.7"
+
+
+@pytest.mark.parametrize(("lines", "host"), [
+    ([past(2, to=f"{PRIVATE}:443", sni="edition.cnn.com")], PRIVATE),
+    ([past(2, to=f"{PRIVATE}:443", cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")], PRIVATE),
+    ([past(2, to=f"{GATEWAY}:443", sni="edition.cnn.com")], GATEWAY),  # an outside network with the gateway's addresses
+    ([past(2, to=f"{PRIVATE}:3128", cluster="outbound|3128||proxy.corp.net")], "proxy.corp.net"),
+    ([past(2, to=f"{PRIVATE}:443", sni="intranet.corp.example")], "intranet.corp.example"),
+])  # fmt: skip
+def test_what_went_to_a_private_address_is_an_answer(desk: Desk, lines: list[str], host: str) -> None:
+    """Without a question: past the gateway to an address that may be outside. It decides the answer, as with one."""
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), *lines])
+    verdicts = {one.host: (one.verdict.value, {finding.code for finding in one.findings}) for one in found}
+    assert set(verdicts) == {"edition.cnn.com", host}
+    assert verdicts["edition.cnn.com"][0] == "PROVEN"
+    assert verdicts[host] == ("SENT_UNCONFIRMED", {"EGL189"})
+    assert found.answer() is None
+
+
+@pytest.mark.parametrize("name", ["10.244.3.3:15020", "reviews:9080", "a.reviews.default.svc.cluster.local"])
+def test_pods_that_call_each_other_are_no_answer(desk: Desk, name: str) -> None:
+    """By an address of the cluster, or by a name that only the cluster has."""
+    scrape = past(2, **http(authority=name), to="10.244.3.3:15020")  # type: ignore[arg-type]
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), scrape])
+    assert [one.host for one in found] == ["edition.cnn.com"]
+    assert found.answer() is True
+
+
+def test_a_host_header_at_a_shared_gateway_misroutes_nothing(desk: Desk) -> None:
+    """A pod calls the ingress side of a gateway by another name: the host's own traffic is proven all the same."""
+    forged = from_gateway(5, 40005, **{**http(), "upstream": "10.244.3.3:8080", "cluster": "outbound|80||shop.default.svc.cluster.local"})  # type: ignore[arg-type]  # fmt: skip
+    logs = {"gateway": [from_gateway(), forged], "sidecar": [to_gateway()]}
+    assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL186"})
+    # A sidecar that sent it to the egress gateway for this host was misrouted, and so is the host.
+    sent = to_gateway(5, 40005, **http())
+    assert desk.one("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), sent]})[0] == "MISROUTED"
+
+
+EXCUSES = {
+    "failed": http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}") | {"flags": "UF"},
+    "no-route": http(code=404, details="route_not_found") | {"flags": "NR"},
+    "denied": http(code=403, details="rbac_access_denied_matched_policy[none]"),
+    "blocked": http(code=502, details="direct_response") | {"route": "block_all"},
+    "no-cluster": http(code=503, details="cluster_not_found") | {"flags": "NC"},
+    "client-gone": http(code=0, details="downstream_remote_disconnect") | {"flags": "DC"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EXCUSES)
+@pytest.mark.parametrize(
+    "cluster", ["PassthroughCluster", "outbound|80||edition.cnn.com", f"outbound|80|cnn|{GATEWAY_SERVICE}"]
+)
+def test_an_ambiguous_line_accuses_by_its_upstream_alone(desk: Desk, kind: str, cluster: str) -> None:
+    """Its flags, code and details may be forged: they excuse nothing that went to an outside address."""
+    values = {**EXCUSES[kind], "agent": 'x" "y'}
+    bypass = past(2, **{**values, "to": f"{OUTSIDE}:80", "cluster": cluster})  # type: ignore[arg-type]
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), bypass]}
+    assert desk.one("edition.cnn.com", **logs)[0] == "BYPASSED"
+    # With the gateway as its upstream it is unconfirmed, and does not take the proof of another.
+    to_it = to_gateway(2, 40002, **values)  # type: ignore[arg-type]
+    logs["sidecar"] = [to_gateway(), to_it]
+    assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL190"})
+
+
 # What the answers add up to.
 def test_expectations(desk: Desk) -> None:
     """One wrong host is a finding, one unclear host no pass; nothing seen is never the expected PROVEN."""

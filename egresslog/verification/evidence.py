@@ -57,8 +57,9 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     Returns:
         The columns of ``_KEPT``, and: ``start_ns``, ``end_ns`` (ns since 1970; a line is written at its end),
         ``is_http``, ``response_flags`` (short names), ``masked_request_id`` (the request id without the digit that
-        tracing changes), ``forwarded_ip`` (the last of X-Forwarded-For), ``cluster_kind``, ``cluster_port``,
-        ``cluster_subset``, ``cluster_host`` (parts of the cluster's name), ``sni_host`` (null if it is the mesh's own),
+        tracing changes), ``forwarded_ip`` (the last of X-Forwarded-For), ``source_is_forwarded`` (the peer's address
+        is one of X-Forwarded-For: then ``source_ip`` is null), ``cluster_kind``, ``cluster_port``, ``cluster_subset``,
+        ``cluster_host`` (parts of the cluster's name), ``sni_host`` (null if it is the mesh's own),
         ``authority_host``, ``upstream_local_ip``, ``downstream_local_ip``, and whether an address is an outside one:
         ``upstream_is_external``, ``downstream_local_is_external``, ``source_is_external``.
     """
@@ -82,11 +83,15 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     columns["cluster_host"] = each(cluster, host_of_cluster)
     columns["sni_host"] = each(batch["requested_server_name"], host_of_sni)
     columns["authority_host"] = each(batch["authority"], host_of_authority)
+    # With X-Forwarded-For a sidecar prints the client's choice as its peer, with port 0.
+    forwarded = pc.fill_null(pc.ends_with(batch["downstream_remote_address"], ":0"), False)
+    columns["source_is_forwarded"] = forwarded
+    columns["source_ip"] = pc.if_else(forwarded, pa.scalar(None, pa.string()), batch["source_ip"])
     columns["upstream_local_ip"] = ips(batch["upstream_local_address"])
     columns["downstream_local_ip"] = ips(batch["downstream_local_address"])
     columns["upstream_is_external"] = each(batch["upstream_ip"], is_external, pa.bool_())
     columns["downstream_local_is_external"] = each(columns["downstream_local_ip"], is_external, pa.bool_())
-    columns["source_is_external"] = each(batch["source_ip"], is_external, pa.bool_())
+    columns["source_is_external"] = each(columns["source_ip"], is_external, pa.bool_())
     return pa.RecordBatch.from_pydict(columns)
 
 

@@ -204,7 +204,7 @@ _TABLE = (
          "The gateway connected to the outside host, and bytes went one way only.",
          "Normal for one-way protocols such as syslog; otherwise the outside host does not answer."),
         ("EGL186", "other-hosts-cluster", "warning", "", "1.6",
-         "Left through the gateway to another host's cluster; only what the client wrote (authority, SNI) names this "
+         "Sent through the gateway to another host's cluster; only what the client wrote (authority, SNI) names this "
          "host.",
          "If the VirtualService maps the host to that cluster, ask about the cluster's host."),
         ("EGL187", "format-lacks-fields", "warning", "awaits may_be_similar", "1.5",

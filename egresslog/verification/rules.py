@@ -97,17 +97,19 @@ _TO_GATEWAY = (
     f" AND (NOT coalesce(upstream_is_external, false) OR coalesce({_UNCONNECTED}, false)))"
 )
 # In a gateway's line the proxy has one address on both sides and the peer another; in a sidecar's line the application
-# and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice and port 0 as the peer.
+# and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice as the peer
+# (`source_is_forwarded`), where a gateway that trusts nobody's prints the peer.
 _BY_GATEWAY = (
-    "coalesce(upstream_local_ip = downstream_local_ip AND source_ip <> upstream_local_ip"
-    " AND NOT ends_with(downstream_remote_address, ':0'), false)"
+    "coalesce(upstream_local_ip = downstream_local_ip AND source_ip <> upstream_local_ip AND NOT source_is_forwarded,"
+    " false)"
 )
 # The address the client wanted is an outside one, or one that DNS proxying made up; only a waypoint has its own such.
 _VIP = "(starts_with({0}, '240.') OR starts_with({0}, '2001:2:'))"
 _BY_SIDECAR = (
     "coalesce(cluster_kind <> 'inbound-vip', true) AND downstream_local_ip NOT IN (SELECT ip FROM gateways)"
     " AND upstream_local_ip IS DISTINCT FROM downstream_local_ip"
-    f" AND (upstream_local_ip = source_ip OR downstream_local_is_external OR {_VIP.format('downstream_local_ip')})"
+    " AND (upstream_local_ip = source_ip OR source_is_forwarded OR downstream_local_is_external"
+    f" OR {_VIP.format('downstream_local_ip')})"
 )
 #: The lines of each hop with the booleans that the rules share; ``gateways`` and ``services`` are what is known of the
 #: gateway.
@@ -190,6 +192,23 @@ SIDECAR = (
     DecisionRule(INSIDE, "upstream_host IS NOT NULL OR cluster_kind = 'outbound'"),
     DecisionRule("sidecar-refused", "is_http"),
     DecisionRule(INSIDE, "true"),
+)
+
+# A line that can be split in several ways accuses by its upstream alone: flags, codes and names may be the client's.
+AMBIGUOUS_SIDECAR = (
+    DecisionRule("ambiguous-line", "misplaced OR upstream_ip IN (SELECT ip FROM gateways)"),
+    DecisionRule(
+        "direct-serviceentry",
+        f"cluster_kind = 'outbound' AND upstream_host IS NULL AND answered AND NOT {_IS_SERVICE}",
+    ),
+    DecisionRule(
+        "ambiguous-line",
+        "NOT coalesce(upstream_is_external, undeclared AND coalesce(downstream_local_is_external, true))",
+    ),
+    DecisionRule("passthrough", "cluster_kind = 'passthrough'"),
+    DecisionRule("dynamic-dns", "cluster_kind = 'dynamic-dns'"),
+    DecisionRule("direct", "upstream_cluster IS NULL"),
+    DecisionRule("direct-serviceentry", "true"),
 )
 
 GATEWAY = (
