@@ -1002,6 +1002,92 @@ def test_an_ambiguous_line_accuses_by_its_upstream_alone(desk: Desk, kind: str, 
     assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL190"})
 
 
+# What is inside.
+V6_POD, V6_GATEWAY, V6_OUTSIDE = "[2600:1f13:abc:de00::15]", "[2600:1f13:abc:de00::20]", "[2a04:4e42::323]"
+REVIEWS_CLUSTER = "outbound|9080||reviews.default.svc.cluster.local"
+
+
+def v6(text: str) -> str:
+    """A line of a mesh whose pods have global IPv6 addresses."""
+    return text.replace(POD, V6_POD).replace(GATEWAY, V6_GATEWAY).replace(OUTSIDE, V6_OUTSIDE)
+
+
+def call(to: str, **more: object) -> str:
+    """A sidecar's line of a request to another service of the cluster."""
+    return past(2, **http(authority="reviews:9080"), to=f"{to}:9080", cluster=REVIEWS_CLUSTER, **more)  # type: ignore[arg-type]
+
+
+def test_pods_with_global_addresses(desk: Desk) -> None:
+    """IPv6 pods: their subnets are known by the proxies' own addresses. What is outside of them is outside."""
+    logs = {"gateway": [v6(from_gateway())], "sidecar": [v6(to_gateway()), v6(call("[2600:1f13:abc:de00::77]"))]}
+    found = desk.ask(**logs)
+    assert [(one.host, one.verdict.value) for one in found] == [("edition.cnn.com", "PROVEN")]
+    bypass = v6(past(3, sni="edition.cnn.com"))
+    assert desk.one("edition.cnn.com", **{**logs, "sidecar": [*logs["sidecar"], bypass]})[0] == "BYPASSED"
+    elsewhere = v6(call("[2600:1f13:abc:de01::77]"))
+    logs["sidecar"] = [v6(to_gateway()), elsewhere]
+    assert desk.ask(**logs).answer() is False
+    assert desk.ask(**logs, internal=["2600:1f13:abc::/48"]).answer() is True
+
+
+def test_global_pods_that_leave_by_a_link_local_address(desk: Desk) -> None:
+    """EKS: an IPv6 gateway reaches IPv4 hosts from 169.254.0.0/16. Its line is no sidecar's."""
+    gateway = from_gateway(near="169.254.172.9:60000").replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    sidecar = to_gateway().replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    assert desk.one("edition.cnn.com", gateway=[gateway], sidecar=[sidecar]) == ("PROVEN", {"EGL100"})
+    assert desk.one("edition.cnn.com", gateway=[gateway], internal=["2600:1f13:abc::/48"]) == ("PROVEN", {"EGL101"})
+
+
+def test_pods_in_ranges_that_are_not_rfc_1918(desk: Desk) -> None:
+    """198.18.0.0/15 is nobody's on the internet; public IPv4 addresses are inside if a proxy has them, or as given."""
+    benchmark = [call("198.19.5.5").replace(POD, "198.19.1.15")]
+    assert [one.host for one in desk.ask(gateway=[OTHER], sidecar=benchmark)] == ["other.example.com"]
+    public = [text.replace(POD, "44.1.1.15") for text in (to_gateway(), call("44.1.1.16"))]
+    logs = {"gateway": [from_gateway(pod="44.1.1.15")], "sidecar": public}
+    assert desk.ask(**logs).answer() is False  # nothing shows that it is a pod
+    assert desk.ask(**logs, internal="44.1.0.0/16").answer() is True
+    logs["sidecar"] = [*public, to_gateway(5, 40005, pod="44.1.1.16")]
+    assert desk.ask(**logs)[0].counts == {Verdict.PROVEN: 1, Verdict.SENT_UNCONFIRMED: 1}
+
+
+def test_a_peer_of_the_gateway_is_no_pod(desk: Desk) -> None:
+    """Whoever connects to a gateway that lets traffic in must not become an inside address that excuses a bypass."""
+    ingress = from_gateway(3, pod="203.0.113.9", upstream="10.244.3.3:8080", cluster="outbound|80||shop.default.svc.cluster.local")  # fmt: skip
+    sidecar = [to_gateway(), past(4, to="203.0.113.9:443", sni="edition.cnn.com")]
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(), ingress], sidecar=sidecar)[0] == "BYPASSED"
+
+
+def test_an_east_west_gateway_is_inside_if_given(desk: Desk) -> None:
+    """Another network of the mesh is reached by a public address, which only the operator knows."""
+    remote = past(2, **http(authority="reviews:9080"), to="203.0.113.9:15443", cluster=REVIEWS_CLUSTER)  # type: ignore[arg-type]
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), remote]}
+    assert desk.ask(**logs).answer() is False
+    assert desk.ask(**logs, internal=["203.0.113.9"]).answer() is True
+
+
+def test_a_gateways_line_to_a_service_is_no_proof(desk: Desk) -> None:
+    """Unless the Service's endpoint is outside, or given as such."""
+    for upstream, more, verdict in (
+        ("10.244.3.3:443", {}, "MISROUTED"),
+        ("10.244.3.3:443", {"external": ["10.244.3.0/24"]}, "PROVEN"),
+        ("203.0.113.9:443", {}, "PROVEN"),
+        ("203.0.113.9:443", {"internal": ["203.0.113.9"]}, "MISROUTED"),
+    ):
+        relayed = from_gateway(upstream=upstream, cluster="outbound|443||relay.default.svc.cluster.local")
+        assert desk.one("edition.cnn.com", gateway=[relayed], sidecar=[to_gateway()], **more)[0] == verdict
+
+
+@pytest.mark.parametrize(("ranges", "message"), [
+    ({"external": ["10.0.0.0/8"]}, rf"--external contains addresses of pods: {POD}, {GATEWAY} \("),
+    ({"external": ["10.1.0.0/16"], "internal": ["10.1.2.0/24"]}, r"--external 10.1.0.0/16 and --internal 10.1.2.0/24"),
+    ({"internal": ["nonsense"]}, "--internal: 'nonsense'"),
+])  # fmt: skip
+def test_ranges_that_contradict_are_refused(desk: Desk, ranges: dict[str, list[str]], message: str) -> None:
+    """Pods that the logs show are not outside; a range is one or the other."""
+    with pytest.raises(UsageError, match=message):
+        desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway()], **ranges)
+
+
 # What the answers add up to.
 def test_expectations(desk: Desk) -> None:
     """One wrong host is a finding, one unclear host no pass; nothing seen is never the expected PROVEN."""
