@@ -544,6 +544,22 @@ def test_nameless_bypass_is_counted_apart_and_always_reported(desk: Desk) -> Non
     assert (beside.code, beside.count, beside.evidence[0].line) == ("EGL118", 1, PASSTHROUGH)
 
 
+def test_a_nameless_bypass_names_the_likely_host(desk: Desk) -> None:
+    """The same pod reached the address by a name in another connection; no other pod's, and nothing that is no name."""
+    nameless = past(3, to="203.0.113.7:443")
+    named = past(2, to="203.0.113.7:443", sni="cdn.example.com")
+    for others, likely in (
+        ([named], True),
+        ([named.replace(POD, "10.244.1.16")], False),
+        ([past(2, to="203.0.113.8:443", sni="cdn.example.com")], False),
+        ([past(2, to="203.0.113.7:443", sni="\x1b[31mcdn.example.com")], False),
+    ):
+        found = desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), nameless, *others])
+        (beside,) = [finding for finding in found.findings if finding.code == "EGL118"]
+        assert ("Likely cdn.example.com:" in beside.message) is likely
+        assert ("\x1b" in beside.message) is False
+
+
 # Pairing.
 def test_repeated_requests_on_one_connection_pair_one_to_one(desk: Desk) -> None:
     """Keep-alive: the tuple names the connection; equal requests pair in the order of time."""
@@ -1000,6 +1016,40 @@ def test_an_ambiguous_line_accuses_by_its_upstream_alone(desk: Desk, kind: str, 
     to_it = to_gateway(2, 40002, **values)  # type: ignore[arg-type]
     logs["sidecar"] = [to_gateway(), to_it]
     assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL190"})
+
+
+# A newline in an SNI: the line is cut there, what follows looks like a line of its own, and then comes the rest.
+CUT = from_gateway(1, flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni="x").removesuffix(" -")  # fmt: skip
+SHORT = f'[{at(1)}] "- - -" 0 - 1 1 1 - "-" "-" "-" "-" "{OUTSIDE}:443"'  # Envoy's default format
+FORGED_BY_NEWLINE = {
+    "cut-and-rest": [CUT, from_gateway(1), " -"],
+    "rest-used-up": [CUT, from_gateway(1)],
+    "cut-completed": [CUT + " -", from_gateway(1), " -"],
+    "two-lines": [CUT, SHORT, SHORT, " -"],
+    "long": [CUT, from_gateway(1, agent="x" * 300), " -"],
+    "with-a-prefix": [f"[pod/gw-1/istio-proxy] {text}" for text in (CUT, from_gateway(1), " -")],
+}
+
+
+@pytest.mark.parametrize("kind", FORGED_BY_NEWLINE)
+def test_a_line_beside_remains_of_one_that_was_cut_proves_nothing(desk: Desk, kind: str) -> None:
+    """Envoys that print an SNI as it is let any client write a gateway's line."""
+    lines = FORGED_BY_NEWLINE[kind]
+    host = OUTSIDE if kind == "two-lines" else "edition.cnn.com"
+    (one,) = found = desk.ask(host, gateway=[OTHER, *lines, LATER.replace("198.51.100.9", "198.51.100.10")])
+    assert Verdict.PROVEN not in one.counts
+    assert "EGL190" in {finding.code for finding in one.findings}
+    assert found.answer() is None
+    # A line that is not beside them is a proof all the same.
+    assert desk.one("edition.cnn.com", gateway=[OTHER, *lines, LATER, from_gateway(700)])[0] == "PROVEN"
+
+
+def test_other_rejected_lines_take_no_proof(desk: Desk) -> None:
+    """A line before one that begins as it should, and a long one behind it, are not the newline's."""
+    broken = f"[{at(2)}] broken"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(), broken, OTHER]) == ("PROVEN", {"EGL101"})
+    long = from_gateway(agent="Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0 " * 3)
+    assert desk.one("edition.cnn.com", gateway=[OTHER, broken, long]) == ("PROVEN", {"EGL101"})
 
 
 # What is inside.

@@ -79,6 +79,7 @@ def verify(
             scans = {hop: _load(database, hop, logs.get(hop), is_external, progress) for hop in ("gateway", "sidecar")}
             _load_rejected(database, scans)
             connection = database.connection
+            evidence.distrust_forged(connection)
             of_cluster = [ip for log in logs.values() for ip, _ in by_ip(log.coverage)]
             pod_addresses.learn(connection, of_cluster, inside(outside))
             read = by_ip(gateway.coverage if gateway else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,10 +13,15 @@ import pyarrow.compute as pc
 from egresslog.records.batch import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
 from egresslog.records.flags import FLAGS
 from egresslog.records.schema import ARROW, BASE
+from egresslog.verification.statements import statement
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MILLISECOND = 10**6  # nanoseconds
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 _LATEST = 2**63 - 10**18  # ns: likewise, in the year 2230
+_FORGED = 300  # characters: a line that fits into an SNI, and what Envoy writes after it
 _CLUSTER = re.compile(r"(outbound|inbound-vip|inbound)\|(\d{0,9})\|([^|]*)\|(.*)", re.DOTALL | re.ASCII)
 
 # Istio's own clusters (docs/egress-evidence.md, 1.6 and 1.3.11); `sni_cluster` and the like are others.
@@ -98,6 +103,12 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
 def is_inbound(batch: pa.RecordBatch) -> pa.Array:
     """Which evidence is about requests that a pod was sent: no business of egress. An ambiguous one may lie."""
     return pc.and_(pc.fill_null(pc.equal(batch["cluster_kind"], "inbound"), False), pc.invert(batch["ambiguous"]))
+
+
+def distrust_forged(connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes those ``gateway_lines`` ambiguous that a newline in an SNI may have forged, by ``rejected_lines``."""
+    if connection.execute("SELECT 1 FROM rejected_lines WHERE hop = 'gateway' LIMIT 1").fetchall():
+        connection.execute(statement("forged_lines", FORGED=_FORGED))
 
 
 def _last_ip(forwarded: str) -> str | None:

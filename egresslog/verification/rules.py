@@ -40,6 +40,11 @@ MACROS = (
     "CREATE MACRO names_service(name, service) AS coalesce(name = service OR starts_with(service, name || '.'), false)",
     # Names that only the cluster has: `reviews`, `reviews.default.svc.cluster.local`.
     ("CREATE MACRO is_cluster_name(name) AS is_service(name) OR NOT contains(name, '.') AND NOT contains(name, ':')"),
+    # The outer line of a connection whose inner line was not found: without addresses nothing joins the two.
+    (
+        "CREATE MACRO transit_alone(local_address) AS"
+        " CASE WHEN local_address IS NULL THEN 'format-lacks-fields' ELSE 'gateway-not-forwarded' END"
+    ),
     # What a cluster stands for: one concrete host, any host, or what cannot be told by its name.
     (
         "CREATE MACRO cluster_serves(kind, host, cluster) AS CASE"
