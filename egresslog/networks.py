@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
@@ -16,7 +16,8 @@ _INSIDE = tuple(
     ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-        "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "2001:2::/48", "fc00::/7", "fe80::/10", "ff00::/8",
+        "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "2001:2::/48", "fc00::/7", "fe80::/10",
+        "ff00::/8",
     )
 )  # fmt: skip
 
@@ -46,13 +47,25 @@ def inside(networks: Iterable[Network]) -> Callable[[str], bool]:
     return test
 
 
-def external_test(external: str | Iterable[str] = ()) -> Callable[[str], bool]:
-    """A test whether an IP lies outside the cluster; CIDRs in ``external`` do, whatever their range.
+def networks(texts: str | Iterable[str], option: str) -> tuple[Network, ...]:
+    """Addresses and CIDRs that were given for ``option``, which takes several, or several in one joined by commas.
 
     Raises:
-        UsageError: not an address or CIDR.
+        UsageError: one is neither.
     """
-    texts = [external] if isinstance(external, str) else list(external)
-    named = inside(network(part.strip(), "--external") for text in texts for part in text.split(","))
-    private = inside(_INSIDE)
-    return lru_cache(_REMEMBERED)(lambda ip: named(ip) or not private(ip))
+    values = [texts] if isinstance(texts, str) else list(texts)
+    return tuple(network(part.strip(), option) for text in values for part in text.split(","))
+
+
+def external_test(external: Sequence[Network] = (), internal: Sequence[Network] = ()) -> Callable[[str], bool]:
+    """A test whether an IP lies outside the cluster: CIDRs in ``external`` do, those in ``internal`` do not.
+
+    Raises:
+        UsageError: a CIDR is in both.
+    """
+    for one in external:
+        for other in internal:
+            if one.overlaps(other):  # never if one is IPv4 and the other IPv6
+                raise UsageError(f"--external {one} and --internal {other} overlap: give ranges that do not")
+    outside, within, private = inside(external), inside(internal), inside(_INSIDE)
+    return lru_cache(_REMEMBERED)(lambda ip: outside(ip) or not (within(ip) or private(ip)))

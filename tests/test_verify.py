@@ -262,6 +262,67 @@ def test_failure_and_its_cause(desk: Desk, code: str) -> None:
     assert found.answer() is False
 
 
+def reset(code: int, flags: str, details: str, sent: int = 240) -> dict[str, object]:
+    """What makes a line one of an HTTP exchange that did not end as usual."""
+    return {**http(code=code, details=details), "flags": flags, "sent": sent, "cluster": "outbound|80||edition.cnn.com"}
+
+
+# Flags of what the upstream had begun to answer (a real Envoy 1.40 wrote all but the last two).
+ANSWERED = {
+    "tcp-retried": {"flags": "UF", "reason": "delayed_connect_error:_Connection_refused"},
+    "tcp-attempts-used-up": {"flags": "UF,URX"},
+    "http-retried-then-reset": reset(200, "UF,UPE", "upstream_reset_after_response_started{protocol_error}"),
+    "reset": reset(200, "UPE", "upstream_reset_after_response_started{protocol_error}", 0),
+    "idle": reset(200, "SI", "stream_idle_timeout"),
+    "route-timeout": reset(200, "UT", "response_timeout"),
+    "duration": reset(500, "DT", "max_duration_timeout"),
+    "websocket": reset(404, "-", "websocket_handshake_unsuccessful", 10),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_flags_do_not_undo_what_the_upstream_answered(desk: Desk, kind: str) -> None:
+    """Bytes both ways, or a response that began: it left, past the gateway or through it."""
+    values = ANSWERED[kind]
+    healthy = {"gateway": [OTHER, from_gateway(9, 40009)], "sidecar": [to_gateway(9, 40009)]}
+    left = past(**{"sni": "edition.cnn.com", **values, "cluster": "PassthroughCluster"})
+    assert desk.one("edition.cnn.com", **{**healthy, "sidecar": [*healthy["sidecar"], left]})[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(**values)]) == ("PROVEN", {"EGL101"})
+
+
+# What Envoy itself answers: by time without a response, and to gRPC with code 200 and no body.
+NOT_ANSWERED = {
+    "tcp-nothing-came-back": {"flags": "UF", "sent": 0},
+    "idle-408": reset(408, "SI", "stream_idle_timeout", 14),
+    "route-timeout-504": reset(504, "UT", "response_timeout", 24),
+    "grpc-local-reply": reset(200, "UT", "response_timeout", 0),
+    "grpc-local-reply-of-old-formats": reset(200, "UT", "-", 0),
+    "http-retried-and-refused": reset(503, "URX,UF", "upstream_reset_before_response_started{remote_connection_failure}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOT_ANSWERED)
+def test_what_envoy_answers_is_no_proof(desk: Desk, kind: str) -> None:
+    """The same flags without an answer of the upstream."""
+    (one,) = desk.ask("edition.cnn.com", gateway=[from_gateway(**NOT_ANSWERED[kind])])
+    assert one.verdict == Verdict.FAILED
+
+
+def test_a_connection_without_a_code_may_be_an_answer_of_envoy(desk: Desk) -> None:
+    """A format without codes and methods: bytes both ways beside UF are a bypass at a sidecar, and no proof."""
+    form = "%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST% %UPSTREAM_CLUSTER%"
+    text = f"UF 10 95 {OUTSIDE}:80 outbound|80||edition.cnn.com"
+    log = egresslog.read(write_log(desk.folder / "custom.log", [text]), format=form)
+    assert egresslog.verify("edition.cnn.com", gateway=log)[0].verdict == Verdict.SENT_UNCONFIRMED
+    assert egresslog.verify("edition.cnn.com", sidecars=log)[0].verdict == Verdict.BYPASSED
+
+
+def test_a_reset_after_the_gateway_answered_is_not_its_refusal(desk: Desk) -> None:
+    """EGL145 is about connections that the gateway closed without an answer."""
+    late = to_gateway(5, **{**reset(200, "UPE", "upstream_reset_after_response_started{protocol_error}"), "cluster": f"outbound|80|cnn|{GATEWAY_SERVICE}"})  # fmt: skip
+    assert desk.one("edition.cnn.com", gateway=[OTHER, LATER], sidecar=[late]) == ("SENT_UNCONFIRMED", {"EGL183"})
+
+
 REFUSALS = {
     "EGL170": past(
         cluster="BlackHoleCluster", flags="UH", sni="edition.cnn.com", to="-", near="-", local=f"{OUTSIDE}:443"
@@ -386,11 +447,33 @@ def test_another_gateway_without_a_log_is_told(desk: Desk) -> None:
     assert {finding.code for finding in found.findings} == {"EGL197"}
 
 
-def test_another_network_of_the_mesh_is_inside(desk: Desk) -> None:
-    """East-west gateways have public addresses; an outside address of a service otherwise (ExternalName) is a bypass."""
-    service = {"cluster": "outbound|9080||reviews.default.svc.cluster.local", "sni": "-"}
-    assert len(desk.ask(gateway=[OTHER], sidecar=[past(to="203.0.113.9:15443", **service)])) == 1
-    assert desk.ask(sidecar=[past(to="203.0.113.9:443", **service)])[0].verdict == Verdict.BYPASSED
+OUTSIDE_ENDPOINTS = {
+    "east-west-port": "outbound|443||cnn.tenant.svc.cluster.local",
+    "gateway-name-in-another-namespace": "outbound|443||istio-egressgateway.tenant.svc.cluster.local",
+    "gateway-service-itself": f"outbound|443|cnn|{GATEWAY_SERVICE}",
+}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE_ENDPOINTS)
+def test_a_services_name_excuses_no_outside_address(desk: Desk, kind: str) -> None:
+    """A tenant may name a Service as the gateway's, and give it outside endpoints, on the mesh's own ports as well."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway()]}
+    for port in (443, 15443, 15008):
+        direct = past(2, to=f"203.0.113.9:{port}", cluster=OUTSIDE_ENDPOINTS[kind], sni="edition.cnn.com")
+        direct = direct.replace(f" 203.0.113.9:{port} ", " 10.96.5.5:443 ")
+        (one,) = desk.ask("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), direct]})
+        assert one.verdict == Verdict.BYPASSED
+        unanswered = direct.replace('"- - -" 0 - -', '"- - -" 0 UF,URX -').replace("700 5000", "0 0")
+        (one,) = desk.ask("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), unanswered]})
+        assert one.verdict == Verdict.PROVEN
+
+
+def test_a_service_with_the_gateway_and_an_outside_endpoint(desk: Desk) -> None:
+    """One of its connections shows the gateway's address; the other one's address decides about itself."""
+    relay = "outbound|443||relay.tenant.svc.cluster.local"
+    sidecar = [to_gateway(cluster=relay), past(2, to="203.0.113.9:443", cluster=relay, sni="edition.cnn.com")]
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=sidecar)[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway()], sidecar=sidecar[:1]) == ("PROVEN", {"EGL100"})
 
 
 def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
@@ -459,6 +542,22 @@ def test_nameless_bypass_is_counted_apart_and_always_reported(desk: Desk) -> Non
     assert found[0].verdict == Verdict.PROVEN
     (beside,) = found.findings
     assert (beside.code, beside.count, beside.evidence[0].line) == ("EGL118", 1, PASSTHROUGH)
+
+
+def test_a_nameless_bypass_names_the_likely_host(desk: Desk) -> None:
+    """The same pod reached the address by a name in another connection; no other pod's, and nothing that is no name."""
+    nameless = past(3, to="203.0.113.7:443")
+    named = past(2, to="203.0.113.7:443", sni="cdn.example.com")
+    for others, likely in (
+        ([named], True),
+        ([named.replace(POD, "10.244.1.16")], False),
+        ([past(2, to="203.0.113.8:443", sni="cdn.example.com")], False),
+        ([past(2, to="203.0.113.7:443", sni="\x1b[31mcdn.example.com")], False),
+    ):
+        found = desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway(), nameless, *others])
+        (beside,) = [finding for finding in found.findings if finding.code == "EGL118"]
+        assert ("Likely cdn.example.com:" in beside.message) is likely
+        assert ("\x1b" in beside.message) is False
 
 
 # Pairing.
@@ -817,6 +916,226 @@ def test_time_and_sender_restrict_the_question_not_the_evidence(desk: Desk) -> N
     assert desk.one("edition.cnn.com", **logs)[0] == "BYPASSED"
     assert desk.one("edition.cnn.com", **logs, since=at(30), until=at(60.5)) == ("PROVEN", {"EGL100"})
     assert desk.one("edition.cnn.com", **logs, source=["10.9.0.0/16"]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+FORWARDED = {"near": "-", "remote": "9.9.9.9:0", "forwarded": "9.9.9.9"}
+
+
+def test_a_client_does_not_choose_whose_line_it_is(desk: Desk) -> None:
+    """With X-Forwarded-For the sidecar prints the client's choice as its peer: --source must not lose the bypass."""
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), past(2, **http(), **FORWARDED)]}  # type: ignore[arg-type]
+    for source in (POD, "9.9.9.9", "10.9.9.9"):
+        (one,) = desk.ask("edition.cnn.com", **logs, source=[source])
+        assert one.verdict == Verdict.BYPASSED
+    assert one.paths().column("source_ip").to_pylist() == [None]
+    known = past(2, **{**http(), **FORWARDED, "near": f"{POD}:41000"})  # type: ignore[arg-type]
+    logs["sidecar"] = [to_gateway(), known]
+    assert desk.one("edition.cnn.com", **logs, source=[POD])[0] == "BYPASSED"
+    assert desk.one("edition.cnn.com", **logs, source=["10.9.9.9"]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+def test_an_unknown_client_proves_nothing_about_one(desk: Desk) -> None:
+    """A proof without an address of the client is not one of --source."""
+    log = [ARTICLE.replace("172.30.146.87", "-")]
+    assert desk.one("edition.cnn.com", gateway=log)[0] == "PROVEN"
+    assert desk.one("edition.cnn.com", gateway=log, source=[POD]) == ("NO_EVIDENCE", {"EGL195"})
+
+
+def test_a_forwarded_peer_tells_a_sidecars_log(desk: Desk) -> None:
+    """To a ServiceEntry's own address in the cluster's range; a gateway behind a trusted proxy prints such peers, too."""
+    values = {**http(), "upstream": f"{OUTSIDE}:80", "cluster": "outbound|80||edition.cnn.com"}
+    posing = line(**values, near=f"{POD}:40004", local="10.96.9.9:80", remote="9.9.9.9:0", forwarded="9.9.9.9")  # type: ignore[arg-type]
+    found = desk.ask("edition.cnn.com", gateway=[posing])
+    assert found[0].verdict == Verdict.NO_EVIDENCE
+    assert "EGL192" in {finding.code for finding in found.findings}
+    trusting = from_gateway(**values, remote="9.9.9.9:0", forwarded=f"9.9.9.9,{POD}")  # type: ignore[arg-type]
+    (one,) = desk.ask("edition.cnn.com", gateway=[trusting])
+    assert (one.verdict, one.paths().column("source_ip").to_pylist()) == (Verdict.PROVEN, [POD])
+
+
+PRIVATE = "10.50.0.7"
+
+
+@pytest.mark.parametrize(("lines", "host"), [
+    ([past(2, to=f"{PRIVATE}:443", sni="edition.cnn.com")], PRIVATE),
+    ([past(2, to=f"{PRIVATE}:443", cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")], PRIVATE),
+    ([past(2, to=f"{GATEWAY}:443", sni="edition.cnn.com")], GATEWAY),  # an outside network with the gateway's addresses
+    ([past(2, to=f"{PRIVATE}:3128", cluster="outbound|3128||proxy.corp.net")], "proxy.corp.net"),
+    ([past(2, to=f"{PRIVATE}:443", sni="intranet.corp.example")], "intranet.corp.example"),
+])  # fmt: skip
+def test_what_went_to_a_private_address_is_an_answer(desk: Desk, lines: list[str], host: str) -> None:
+    """Without a question: past the gateway to an address that may be outside. It decides the answer, as with one."""
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), *lines])
+    verdicts = {one.host: (one.verdict.value, {finding.code for finding in one.findings}) for one in found}
+    assert set(verdicts) == {"edition.cnn.com", host}
+    assert verdicts["edition.cnn.com"][0] == "PROVEN"
+    assert verdicts[host] == ("SENT_UNCONFIRMED", {"EGL189"})
+    assert found.answer() is None
+
+
+@pytest.mark.parametrize("name", ["10.244.3.3:15020", "reviews:9080", "a.reviews.default.svc.cluster.local"])
+def test_pods_that_call_each_other_are_no_answer(desk: Desk, name: str) -> None:
+    """By an address of the cluster, or by a name that only the cluster has."""
+    scrape = past(2, **http(authority=name), to="10.244.3.3:15020")  # type: ignore[arg-type]
+    found = desk.ask(gateway=[from_gateway()], sidecar=[to_gateway(), scrape])
+    assert [one.host for one in found] == ["edition.cnn.com"]
+    assert found.answer() is True
+
+
+def test_a_host_header_at_a_shared_gateway_misroutes_nothing(desk: Desk) -> None:
+    """A pod calls the ingress side of a gateway by another name: the host's own traffic is proven all the same."""
+    forged = from_gateway(5, 40005, **{**http(), "upstream": "10.244.3.3:8080", "cluster": "outbound|80||shop.default.svc.cluster.local"})  # type: ignore[arg-type]  # fmt: skip
+    logs = {"gateway": [from_gateway(), forged], "sidecar": [to_gateway()]}
+    assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL186"})
+    # A sidecar that sent it to the egress gateway for this host was misrouted, and so is the host.
+    sent = to_gateway(5, 40005, **http())
+    assert desk.one("edition.cnn.com", **{**logs, "sidecar": [to_gateway(), sent]})[0] == "MISROUTED"
+
+
+EXCUSES = {
+    "failed": http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}") | {"flags": "UF"},
+    "no-route": http(code=404, details="route_not_found") | {"flags": "NR"},
+    "denied": http(code=403, details="rbac_access_denied_matched_policy[none]"),
+    "blocked": http(code=502, details="direct_response") | {"route": "block_all"},
+    "no-cluster": http(code=503, details="cluster_not_found") | {"flags": "NC"},
+    "client-gone": http(code=0, details="downstream_remote_disconnect") | {"flags": "DC"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EXCUSES)
+@pytest.mark.parametrize(
+    "cluster", ["PassthroughCluster", "outbound|80||edition.cnn.com", f"outbound|80|cnn|{GATEWAY_SERVICE}"]
+)
+def test_an_ambiguous_line_accuses_by_its_upstream_alone(desk: Desk, kind: str, cluster: str) -> None:
+    """Its flags, code and details may be forged: they excuse nothing that went to an outside address."""
+    values = {**EXCUSES[kind], "agent": 'x" "y'}
+    bypass = past(2, **{**values, "to": f"{OUTSIDE}:80", "cluster": cluster})  # type: ignore[arg-type]
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), bypass]}
+    assert desk.one("edition.cnn.com", **logs)[0] == "BYPASSED"
+    # With the gateway as its upstream it is unconfirmed, and does not take the proof of another.
+    to_it = to_gateway(2, 40002, **values)  # type: ignore[arg-type]
+    logs["sidecar"] = [to_gateway(), to_it]
+    assert desk.one("edition.cnn.com", **logs) == ("PROVEN", {"EGL100", "EGL190"})
+
+
+# A newline in an SNI: the line is cut there, what follows looks like a line of its own, and then comes the rest.
+CUT = from_gateway(1, flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni="x").removesuffix(" -")  # fmt: skip
+SHORT = f'[{at(1)}] "- - -" 0 - 1 1 1 - "-" "-" "-" "-" "{OUTSIDE}:443"'  # Envoy's default format
+FORGED_BY_NEWLINE = {
+    "cut-and-rest": [CUT, from_gateway(1), " -"],
+    "rest-used-up": [CUT, from_gateway(1)],
+    "cut-completed": [CUT + " -", from_gateway(1), " -"],
+    "two-lines": [CUT, SHORT, SHORT, " -"],
+    "long": [CUT, from_gateway(1, agent="x" * 300), " -"],
+    "with-a-prefix": [f"[pod/gw-1/istio-proxy] {text}" for text in (CUT, from_gateway(1), " -")],
+}
+
+
+@pytest.mark.parametrize("kind", FORGED_BY_NEWLINE)
+def test_a_line_beside_remains_of_one_that_was_cut_proves_nothing(desk: Desk, kind: str) -> None:
+    """Envoys that print an SNI as it is let any client write a gateway's line."""
+    lines = FORGED_BY_NEWLINE[kind]
+    host = OUTSIDE if kind == "two-lines" else "edition.cnn.com"
+    (one,) = found = desk.ask(host, gateway=[OTHER, *lines, LATER.replace("198.51.100.9", "198.51.100.10")])
+    assert Verdict.PROVEN not in one.counts
+    assert "EGL190" in {finding.code for finding in one.findings}
+    assert found.answer() is None
+    # A line that is not beside them is a proof all the same.
+    assert desk.one("edition.cnn.com", gateway=[OTHER, *lines, LATER, from_gateway(700)])[0] == "PROVEN"
+
+
+def test_other_rejected_lines_take_no_proof(desk: Desk) -> None:
+    """A line before one that begins as it should, and a long one behind it, are not the newline's."""
+    broken = f"[{at(2)}] broken"
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(), broken, OTHER]) == ("PROVEN", {"EGL101"})
+    long = from_gateway(agent="Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0 " * 3)
+    assert desk.one("edition.cnn.com", gateway=[OTHER, broken, long]) == ("PROVEN", {"EGL101"})
+
+
+# What is inside.
+V6_POD, V6_GATEWAY, V6_OUTSIDE = "[2600:1f13:abc:de00::15]", "[2600:1f13:abc:de00::20]", "[2a04:4e42::323]"
+REVIEWS_CLUSTER = "outbound|9080||reviews.default.svc.cluster.local"
+
+
+def v6(text: str) -> str:
+    """A line of a mesh whose pods have global IPv6 addresses."""
+    return text.replace(POD, V6_POD).replace(GATEWAY, V6_GATEWAY).replace(OUTSIDE, V6_OUTSIDE)
+
+
+def call(to: str, **more: object) -> str:
+    """A sidecar's line of a request to another service of the cluster."""
+    return past(2, **http(authority="reviews:9080"), to=f"{to}:9080", cluster=REVIEWS_CLUSTER, **more)  # type: ignore[arg-type]
+
+
+def test_pods_with_global_addresses(desk: Desk) -> None:
+    """IPv6 pods: their subnets are known by the proxies' own addresses. What is outside of them is outside."""
+    logs = {"gateway": [v6(from_gateway())], "sidecar": [v6(to_gateway()), v6(call("[2600:1f13:abc:de00::77]"))]}
+    found = desk.ask(**logs)
+    assert [(one.host, one.verdict.value) for one in found] == [("edition.cnn.com", "PROVEN")]
+    bypass = v6(past(3, sni="edition.cnn.com"))
+    assert desk.one("edition.cnn.com", **{**logs, "sidecar": [*logs["sidecar"], bypass]})[0] == "BYPASSED"
+    elsewhere = v6(call("[2600:1f13:abc:de01::77]"))
+    logs["sidecar"] = [v6(to_gateway()), elsewhere]
+    assert desk.ask(**logs).answer() is False
+    assert desk.ask(**logs, internal=["2600:1f13:abc::/48"]).answer() is True
+
+
+def test_global_pods_that_leave_by_a_link_local_address(desk: Desk) -> None:
+    """EKS: an IPv6 gateway reaches IPv4 hosts from 169.254.0.0/16. Its line is no sidecar's."""
+    gateway = from_gateway(near="169.254.172.9:60000").replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    sidecar = to_gateway().replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    assert desk.one("edition.cnn.com", gateway=[gateway], sidecar=[sidecar]) == ("PROVEN", {"EGL100"})
+    assert desk.one("edition.cnn.com", gateway=[gateway], internal=["2600:1f13:abc::/48"]) == ("PROVEN", {"EGL101"})
+
+
+def test_pods_in_ranges_that_are_not_rfc_1918(desk: Desk) -> None:
+    """198.18.0.0/15 is nobody's on the internet; public IPv4 addresses are inside if a proxy has them, or as given."""
+    benchmark = [call("198.19.5.5").replace(POD, "198.19.1.15")]
+    assert [one.host for one in desk.ask(gateway=[OTHER], sidecar=benchmark)] == ["other.example.com"]
+    public = [text.replace(POD, "44.1.1.15") for text in (to_gateway(), call("44.1.1.16"))]
+    logs = {"gateway": [from_gateway(pod="44.1.1.15")], "sidecar": public}
+    assert desk.ask(**logs).answer() is False  # nothing shows that it is a pod
+    assert desk.ask(**logs, internal="44.1.0.0/16").answer() is True
+    logs["sidecar"] = [*public, to_gateway(5, 40005, pod="44.1.1.16")]
+    assert desk.ask(**logs)[0].counts == {Verdict.PROVEN: 1, Verdict.SENT_UNCONFIRMED: 1}
+
+
+def test_a_peer_of_the_gateway_is_no_pod(desk: Desk) -> None:
+    """Whoever connects to a gateway that lets traffic in must not become an inside address that excuses a bypass."""
+    ingress = from_gateway(3, pod="203.0.113.9", upstream="10.244.3.3:8080", cluster="outbound|80||shop.default.svc.cluster.local")  # fmt: skip
+    sidecar = [to_gateway(), past(4, to="203.0.113.9:443", sni="edition.cnn.com")]
+    assert desk.one("edition.cnn.com", gateway=[from_gateway(), ingress], sidecar=sidecar)[0] == "BYPASSED"
+
+
+def test_an_east_west_gateway_is_inside_if_given(desk: Desk) -> None:
+    """Another network of the mesh is reached by a public address, which only the operator knows."""
+    remote = past(2, **http(authority="reviews:9080"), to="203.0.113.9:15443", cluster=REVIEWS_CLUSTER)  # type: ignore[arg-type]
+    logs = {"gateway": [from_gateway()], "sidecar": [to_gateway(), remote]}
+    assert desk.ask(**logs).answer() is False
+    assert desk.ask(**logs, internal=["203.0.113.9"]).answer() is True
+
+
+def test_a_gateways_line_to_a_service_is_no_proof(desk: Desk) -> None:
+    """Unless the Service's endpoint is outside, or given as such."""
+    for upstream, more, verdict in (
+        ("10.244.3.3:443", {}, "MISROUTED"),
+        ("10.244.3.3:443", {"external": ["10.244.3.0/24"]}, "PROVEN"),
+        ("203.0.113.9:443", {}, "PROVEN"),
+        ("203.0.113.9:443", {"internal": ["203.0.113.9"]}, "MISROUTED"),
+    ):
+        relayed = from_gateway(upstream=upstream, cluster="outbound|443||relay.default.svc.cluster.local")
+        assert desk.one("edition.cnn.com", gateway=[relayed], sidecar=[to_gateway()], **more)[0] == verdict
+
+
+@pytest.mark.parametrize(("ranges", "message"), [
+    ({"external": ["10.0.0.0/8"]}, rf"--external contains addresses of pods: {POD}, {GATEWAY} \("),
+    ({"external": ["10.1.0.0/16"], "internal": ["10.1.2.0/24"]}, r"--external 10.1.0.0/16 and --internal 10.1.2.0/24"),
+    ({"internal": ["nonsense"]}, "--internal: 'nonsense'"),
+])  # fmt: skip
+def test_ranges_that_contradict_are_refused(desk: Desk, ranges: dict[str, list[str]], message: str) -> None:
+    """Pods that the logs show are not outside; a range is one or the other."""
+    with pytest.raises(UsageError, match=message):
+        desk.ask("edition.cnn.com", gateway=[from_gateway()], sidecar=[to_gateway()], **ranges)
 
 
 # What the answers add up to.

@@ -105,6 +105,15 @@ External = Annotated[
         "--external", metavar="CIDR", help="Treat this private address range as external. Can be repeated."
     ),
 ]  # fmt: skip
+Internal = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--internal",
+        metavar="CIDR",
+        help="Treat this public address range as part of the cluster, such as that of pods with public addresses. "
+        "Can be repeated.",
+    ),
+]
 Probe = Annotated[
     str | None,
     typer.Option(
@@ -132,6 +141,7 @@ def verify(
     gateway_service: GatewayService = None,
     gateway_ip: GatewayIp = None,
     external: External = None,
+    internal: Internal = None,
     probe: Probe = None,
     watch: Watch = False,
     every: Every = "10s",
@@ -166,6 +176,7 @@ def verify(
             return verify_logs(
                 hosts or (), gateway=logs.get("gateway"), sidecars=logs.get("sidecar"),
                 gateway_service=gateway_service or (), gateway_ip=gateway_ip or (), external=external or (),
+                internal=internal or (),
                 source=clients.source or (), since=clients.since, until=clients.until, progress=progress,
             )  # fmt: skip
 

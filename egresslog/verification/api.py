@@ -11,11 +11,11 @@ from egresslog.database import Database, database_errors
 from egresslog.errors import UsageError
 from egresslog.filters import Filter
 from egresslog.log import Log
-from egresslog.networks import external_test, network
+from egresslog.networks import external_test, inside, network, networks
 from egresslog.records.chunk import REJECTS
 from egresslog.scan import Scan
 from egresslog.sources.coverage import by_ip, pod_lifetimes
-from egresslog.verification import cases, coverage, evidence, judge
+from egresslog.verification import cases, coverage, evidence, judge, pod_addresses
 from egresslog.verification import hosts as hosts_of
 from egresslog.verification.result import HostVerdict, Verification
 from egresslog.verification.statements import statement
@@ -34,6 +34,7 @@ def verify(
     gateway_service: Iterable[str] = (),
     gateway_ip: Iterable[str] = (),
     external: Iterable[str] = (),
+    internal: Iterable[str] = (),
     source: Iterable[str] = (),
     since: str | None = None,
     until: str | None = None,
@@ -48,6 +49,9 @@ def verify(
         gateway_service: names of the gateway's Service where the logs do not show it.
         gateway_ip: addresses of the gateway's pods, likewise.
         external: CIDRs that are outside although they are private; the rest of the private ranges is the cluster's.
+        internal: CIDRs that are the cluster's although they are not private, such as those of pods with public IPs or
+            of another network's east-west gateway. Addresses of pods that the logs or the cluster show need not be
+            given.
         source: addresses or CIDRs of the clients that are asked about.
         since: ask about requests and connections that began then or later: RFC 3339, or ``5m`` ago. All lines are read
             all the same, since the two ends of a pair may lie on either side.
@@ -58,14 +62,15 @@ def verify(
         One verdict per host. It holds a temporary database until it is closed or forgotten.
 
     Raises:
-        UsageError: no log, or a host or address that is none.
+        UsageError: no log, a host or address that is none, or ``external`` that overlaps ``internal`` or known pods.
         SourceError: a log could not be read whole (not with its ``keep_going``).
         DatabaseError: the temporary database failed, as with a full disk.
     """
     if gateway is None and sidecars is None:
         raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
     asked = asked_hosts(hosts)
-    is_external = external_test(external)
+    outside = networks(external, "--external")
+    is_external = external_test(outside, networks(internal, "--internal"))
     addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
     logs = {hop: log for hop, log in (("gateway", gateway), ("sidecar", sidecars)) if log}
@@ -75,6 +80,9 @@ def verify(
             scans = {hop: _load(database, hop, logs.get(hop), is_external, progress) for hop in ("gateway", "sidecar")}
             _load_rejected(database, scans)
             connection = database.connection
+            evidence.distrust_forged(connection)
+            of_cluster = [ip for log in logs.values() for ip, _ in by_ip(log.coverage)]
+            pod_addresses.learn(connection, of_cluster, inside(outside))
             read = by_ip(gateway.coverage if gateway else ())
             addresses += [ip for ip, _ in read]
             names = _names(gateway_service)

@@ -11,7 +11,7 @@ from egresslog.database import create_table
 from egresslog.verification import finding_type, pairing
 from egresslog.verification.coverage import SPANS, Span
 from egresslog.verification.findings import FINDINGS
-from egresslog.verification.rules import GATEWAY, MACROS, SIDECAR, VIEWS, first_match
+from egresslog.verification.rules import AMBIGUOUS_SIDECAR, GATEWAY, MACROS, SIDECAR, VIEWS, first_match
 from egresslog.verification.statements import statement
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def build(
     for hop, query in VIEWS.items():
         connection.execute(f"CREATE VIEW {hop} AS {query}")
     connection.execute(statement("known_gateway"))
-    for hop, rules in (("sidecar", SIDECAR), ("gateway", GATEWAY)):
-        connection.execute(statement("lines", hop=hop, rules=first_match(rules)))
+    for hop, rules, ambiguous in (("sidecar", SIDECAR, AMBIGUOUS_SIDECAR), ("gateway", GATEWAY, GATEWAY)):
+        connection.execute(statement("lines", hop=hop, rules=first_match(rules), ambiguous=first_match(ambiguous)))
     pairing.pair(connection)
     _link_inner_lines(connection)
     connection.execute(statement("coverage"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,10 +13,15 @@ import pyarrow.compute as pc
 from egresslog.records.batch import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
 from egresslog.records.flags import FLAGS
 from egresslog.records.schema import ARROW, BASE
+from egresslog.verification.statements import statement
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MILLISECOND = 10**6  # nanoseconds
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 _LATEST = 2**63 - 10**18  # ns: likewise, in the year 2230
+_FORGED = 300  # characters: a line that fits into an SNI, and what Envoy writes after it
 _CLUSTER = re.compile(r"(outbound|inbound-vip|inbound)\|(\d{0,9})\|([^|]*)\|(.*)", re.DOTALL | re.ASCII)
 
 # Istio's own clusters (docs/egress-evidence.md, 1.6 and 1.3.11); `sni_cluster` and the like are others.
@@ -57,8 +62,9 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     Returns:
         The columns of ``_KEPT``, and: ``start_ns``, ``end_ns`` (ns since 1970; a line is written at its end),
         ``is_http``, ``response_flags`` (short names), ``masked_request_id`` (the request id without the digit that
-        tracing changes), ``forwarded_ip`` (the last of X-Forwarded-For), ``cluster_kind``, ``cluster_port``,
-        ``cluster_subset``, ``cluster_host`` (parts of the cluster's name), ``sni_host`` (null if it is the mesh's own),
+        tracing changes), ``forwarded_ip`` (the last of X-Forwarded-For), ``source_is_forwarded`` (the peer's address
+        is one of X-Forwarded-For: then ``source_ip`` is null), ``cluster_kind``, ``cluster_port``, ``cluster_subset``,
+        ``cluster_host`` (parts of the cluster's name), ``sni_host`` (null if it is the mesh's own),
         ``authority_host``, ``upstream_local_ip``, ``downstream_local_ip``, and whether an address is an outside one:
         ``upstream_is_external``, ``downstream_local_is_external``, ``source_is_external``.
     """
@@ -82,17 +88,27 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     columns["cluster_host"] = each(cluster, host_of_cluster)
     columns["sni_host"] = each(batch["requested_server_name"], host_of_sni)
     columns["authority_host"] = each(batch["authority"], host_of_authority)
+    # With X-Forwarded-For a sidecar prints the client's choice as its peer, with port 0.
+    forwarded = pc.fill_null(pc.ends_with(batch["downstream_remote_address"], ":0"), False)
+    columns["source_is_forwarded"] = forwarded
+    columns["source_ip"] = pc.if_else(forwarded, pa.scalar(None, pa.string()), batch["source_ip"])
     columns["upstream_local_ip"] = ips(batch["upstream_local_address"])
     columns["downstream_local_ip"] = ips(batch["downstream_local_address"])
     columns["upstream_is_external"] = each(batch["upstream_ip"], is_external, pa.bool_())
     columns["downstream_local_is_external"] = each(columns["downstream_local_ip"], is_external, pa.bool_())
-    columns["source_is_external"] = each(batch["source_ip"], is_external, pa.bool_())
+    columns["source_is_external"] = each(columns["source_ip"], is_external, pa.bool_())
     return pa.RecordBatch.from_pydict(columns)
 
 
 def is_inbound(batch: pa.RecordBatch) -> pa.Array:
     """Which evidence is about requests that a pod was sent: no business of egress. An ambiguous one may lie."""
     return pc.and_(pc.fill_null(pc.equal(batch["cluster_kind"], "inbound"), False), pc.invert(batch["ambiguous"]))
+
+
+def distrust_forged(connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes those ``gateway_lines`` ambiguous that a newline in an SNI may have forged, by ``rejected_lines``."""
+    if connection.execute("SELECT 1 FROM rejected_lines WHERE hop = 'gateway' LIMIT 1").fetchall():
+        connection.execute(statement("forged_lines", FORGED=_FORGED))
 
 
 def _last_ip(forwarded: str) -> str | None:

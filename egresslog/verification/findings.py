@@ -204,7 +204,7 @@ _TABLE = (
          "The gateway connected to the outside host, and bytes went one way only.",
          "Normal for one-way protocols such as syslog; otherwise the outside host does not answer."),
         ("EGL186", "other-hosts-cluster", "warning", "", "1.6",
-         "Left through the gateway to another host's cluster; only what the client wrote (authority, SNI) names this "
+         "Sent through the gateway to another host's cluster; only what the client wrote (authority, SNI) names this "
          "host.",
          "If the VirtualService maps the host to that cluster, ask about the cluster's host."),
         ("EGL187", "format-lacks-fields", "warning", "awaits may_be_similar", "1.5",
@@ -217,7 +217,8 @@ _TABLE = (
          "It bypassed the gateway for an address inside the cluster's ranges.",
          "If that address is outside (on-premises), give --external CIDR."),
         ("EGL190", "ambiguous-line", "warning", "", "1.4",
-         "The line can be split in more than one way: a quote in a header, perhaps forged. It proves nothing.",
+         "The line can be split in more than one way, or stands beside remains of one that was cut: a quote in a "
+         "header or a newline in an SNI, perhaps forged. It proves nothing.",
          "JSON logs do not have this problem: set accessLogEncoding to JSON."),
         ("EGL197", "unknown-service", "warning", "", "1.6",
          "Sent to a service of the cluster that the logs do not show to be the egress gateway.",

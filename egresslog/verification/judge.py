@@ -17,7 +17,10 @@ EVIDENCE = 3  # cases shown per host and finding
 
 
 def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> None:
-    """Leaves the cases of the filter's time and clients. What the others told of hosts and addresses stays known."""
+    """Leaves the cases of the filter's time and clients; what the others show of hosts and addresses stays known.
+
+    A case of an unknown client may be one of the filter's: it stays if it accuses, or settles nothing.
+    """
     for bound, keeps in ((where.since, ">="), (where.until, "<")):
         if bound is not None:
             connection.execute(f"DELETE FROM cases WHERE NOT coalesce(start_ns {keeps} ?, false)", [bound])
@@ -25,8 +28,7 @@ def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> None:
         test = inside(where.source)
         rows = connection.execute("SELECT DISTINCT source_ip FROM cases WHERE source_ip IS NOT NULL").fetchall()
         wanted = [ip for (ip,) in rows if test(ip)]
-        keep = "source_ip IN (SELECT unnest(?::VARCHAR[]))"
-        connection.execute(f"DELETE FROM cases WHERE NOT coalesce({keep}, false)", [wanted])
+        connection.execute(statement("restrict_source"), [wanted])
     connection.execute("DELETE FROM host_cases WHERE case_id NOT IN (SELECT case_id FROM cases)")
 
 

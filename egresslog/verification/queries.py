@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from egresslog.verification.finding_type import Level
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_LIKELY = 3  # hosts in a message
 _LEVELS = ("error", "warning", "info")
 
 
@@ -104,13 +105,28 @@ def of_no_host(connection: duckdb.DuckDBPyConnection, *, asked: bool) -> list[Fi
 
 def _with_evidence(connection: duckdb.DuckDBPyConnection, cases: Sequence[dict[str, Any]]) -> list[Finding]:
     """The findings of rows with ``finding``, ``cases`` and ``case_ids``; the lines of all of them from one query."""
-    lines = _evidence(connection, [case_id for row in cases for case_id in row["case_ids"]])
-    return [
+    case_ids = [case_id for row in cases for case_id in row["case_ids"]]
+    lines = _evidence(connection, case_ids)
+    findings = [
         finding(
             row["finding"], row["cases"], tuple(line for case_id in row["case_ids"] for line in lines.get(case_id, ()))
         )
         for row in cases
     ]
+    if not any(row["finding"] == "passthrough-nameless" for row in cases):
+        return findings
+    likely = connection.execute(statement("likely_hosts"), [case_ids]).fetchall()
+    return [
+        _with_likely_hosts(finding, list(dict.fromkeys(host for case_id, host in likely if case_id in row["case_ids"])))
+        for finding, row in zip(findings, cases, strict=True)
+    ]
+
+
+def _with_likely_hosts(finding: Finding, hosts: Sequence[str]) -> Finding:
+    if not hosts:
+        return finding
+    likely = f" Likely {', '.join(hosts[:_LIKELY])}: the same pod named it in other connections to the address."
+    return replace(finding, message=finding.message + likely)
 
 
 def _evidence(connection: duckdb.DuckDBPyConnection, case_ids: Sequence[int]) -> dict[int, list[Line]]:

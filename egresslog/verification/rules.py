@@ -40,6 +40,11 @@ MACROS = (
     "CREATE MACRO names_service(name, service) AS coalesce(name = service OR starts_with(service, name || '.'), false)",
     # Names that only the cluster has: `reviews`, `reviews.default.svc.cluster.local`.
     ("CREATE MACRO is_cluster_name(name) AS is_service(name) OR NOT contains(name, '.') AND NOT contains(name, ':')"),
+    # The outer line of a connection whose inner line was not found: without addresses nothing joins the two.
+    (
+        "CREATE MACRO transit_alone(local_address) AS"
+        " CASE WHEN local_address IS NULL THEN 'format-lacks-fields' ELSE 'gateway-not-forwarded' END"
+    ),
     # What a cluster stands for: one concrete host, any host, or what cannot be told by its name.
     (
         "CREATE MACRO cluster_serves(kind, host, cluster) AS CASE"
@@ -55,43 +60,61 @@ def _failure(pattern: str) -> str:
     return f"failure_matches(response_code_details, upstream_transport_failure_reason, '{pattern}')"
 
 
-# No connection was made. URX ends a row of attempts: for TCP of connections, for HTTP of answers as well.
-_CONNECT_FAILED = "has_flag(response_flags, ['UF', 'UH', 'NR', 'NC', 'UO', 'DF'])"
-_UNCONNECTED = (
-    f"(CASE WHEN is_http THEN {_CONNECT_FAILED} AND coalesce(response_code_details, '') <> 'via_upstream'"
-    f" ELSE {_CONNECT_FAILED} OR has_flag(response_flags, ['URX']) END)"
-)
-
 # The response began at the upstream: what Envoy answers itself has other details. Formats before Istio 1.8 have none.
+# What ends a stream by time sends 408 or 504 while no response has begun, and to gRPC clients 200 without a body.
+_TIMED_OUT = (
+    "response_code_details IN ('stream_idle_timeout', 'response_timeout', 'duration_timeout', 'max_duration_timeout',"
+    " 'upstream_max_stream_duration_reached', 'upstream_per_try_timeout', 'upstream_per_try_idle_timeout')"
+)
 _ANSWERED_HTTP = (
-    "response_code >= 100 AND (response_code_details = 'via_upstream'"
+    "response_code >= 100 AND (response_code_details IN ('via_upstream', 'websocket_handshake_unsuccessful')"
     " OR starts_with(response_code_details, 'upstream_reset_after_response_started')"
+    f" OR ({_TIMED_OUT} AND response_code NOT IN (408, 504) AND bytes_sent > 0)"
     " OR (response_code_details IS NULL"
-    " AND (response_code < 400 OR no_flag_but(response_flags, ['DC', 'DR', 'DI', 'URX'])))"
+    " AND (no_flag_but(response_flags, ['DC', 'DR', 'DI', 'URX'])"
+    " OR (response_code < 400 AND (bytes_sent > 0 OR response_flags = '?'))))"
     " OR (regexp_matches(response_code_details, '^(downstream_remote_disconnect|http[23].remote_(reset|refuse))$')"
     " AND no_flag_but(response_flags, ['DC', 'DR'])))"
 )
-_ANSWERED = (
-    f"(CASE WHEN is_http THEN {_ANSWERED_HTTP} ELSE bytes_received > 0 AND bytes_sent > 0 AND NOT {_UNCONNECTED} END)"
+# No connection was made. URX ends a row of attempts: for TCP of connections, for HTTP of answers as well. Envoy keeps
+# the flags of failed attempts after one that succeeded: then its own address is printed, if the format prints any, and
+# over TCP only the upstream sends bytes.
+_CONNECT_FAILED = "has_flag(response_flags, ['UF', 'UH', 'NR', 'NC', 'UO', 'DF'])"
+_CONNECTED_TCP = (
+    "coalesce(bytes_sent > 0 AND (upstream_local_address IS NOT NULL OR downstream_local_address IS NULL), false)"
 )
+_UNCONNECTED = (
+    f"(CASE WHEN is_http THEN {_CONNECT_FAILED}"
+    f" AND NOT coalesce(response_code_details IS NOT NULL AND {_ANSWERED_HTTP}, false)"
+    f" ELSE ({_CONNECT_FAILED} OR has_flag(response_flags, ['URX'])) AND NOT {_CONNECTED_TCP} END)"
+)
+# Without a code, a line with such flags may be an HTTP request that Envoy itself answered with a few bytes.
+_TCP_KNOWN = f"(response_code = 0 OR NOT ({_CONNECT_FAILED} OR has_flag(response_flags, ['URX'])))"
+_ANSWERED_TCP = f"bytes_received > 0 AND bytes_sent > 0 AND NOT {_UNCONNECTED} AND {_TCP_KNOWN}"
+_ANSWERED = f"(CASE WHEN is_http THEN {_ANSWERED_HTTP} ELSE {_ANSWERED_TCP} END)"
 
 _COMMON = f"coalesce({_UNCONNECTED}, false) AS unconnected, coalesce({_ANSWERED}, false) AS answered"
+# Anybody can give a Service the gateway's name, or an outside endpoint beside the gateway's: what went to an outside
+# address did not go to the gateway, whatever the cluster's name.
 _TO_GATEWAY = (
-    "coalesce(upstream_ip IN (SELECT ip FROM gateways), false) OR "
-    "coalesce(cluster_kind = 'outbound' AND cluster_host IN (SELECT name FROM services), false)"
+    "(coalesce(upstream_ip IN (SELECT ip FROM gateways), false)"
+    " OR coalesce(cluster_kind = 'outbound' AND cluster_host IN (SELECT name FROM services), false)"
+    f" AND (NOT coalesce(upstream_is_external, false) OR coalesce({_UNCONNECTED}, false)))"
 )
 # In a gateway's line the proxy has one address on both sides and the peer another; in a sidecar's line the application
-# and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice and port 0 as the peer.
+# and the proxy share the pod's. With X-Forwarded-For the sidecar prints the client's choice as the peer
+# (`source_is_forwarded`), where a gateway that trusts nobody's prints the peer.
 _BY_GATEWAY = (
-    "coalesce(upstream_local_ip = downstream_local_ip AND source_ip <> upstream_local_ip"
-    " AND NOT ends_with(downstream_remote_address, ':0'), false)"
+    "coalesce(upstream_local_ip = downstream_local_ip AND source_ip <> upstream_local_ip AND NOT source_is_forwarded,"
+    " false)"
 )
 # The address the client wanted is an outside one, or one that DNS proxying made up; only a waypoint has its own such.
 _VIP = "(starts_with({0}, '240.') OR starts_with({0}, '2001:2:'))"
 _BY_SIDECAR = (
     "coalesce(cluster_kind <> 'inbound-vip', true) AND downstream_local_ip NOT IN (SELECT ip FROM gateways)"
     " AND upstream_local_ip IS DISTINCT FROM downstream_local_ip"
-    f" AND (upstream_local_ip = source_ip OR downstream_local_is_external OR {_VIP.format('downstream_local_ip')})"
+    " AND (upstream_local_ip = source_ip OR source_is_forwarded OR downstream_local_is_external"
+    f" OR {_VIP.format('downstream_local_ip')})"
 )
 #: The lines of each hop with the booleans that the rules share; ``gateways`` and ``services`` are what is known of the
 #: gateway.
@@ -150,13 +173,11 @@ SIDECAR = (
         "client-disconnected",
         "to_gateway AND has_flag(response_flags, ['DC', 'DR']) AND coalesce(response_code, 0) = 0",
     ),
-    DecisionRule("hop-plaintext-to-mtls", "to_gateway AND is_http AND has_flag(response_flags, ['UC', 'UPE'])"),
+    DecisionRule(
+        "hop-plaintext-to-mtls", "to_gateway AND is_http AND NOT answered AND has_flag(response_flags, ['UC', 'UPE'])"
+    ),
     DecisionRule("no-gateway-line", "to_gateway"),
     DecisionRule("direct-failed", "unconnected AND upstream_is_external"),
-    # The gateway of another network of the mesh has a public address and one of these ports.
-    DecisionRule(
-        INSIDE, f"upstream_is_external AND {_IS_SERVICE} AND regexp_matches(upstream_host, ':(15443|15008)$')"
-    ),
     DecisionRule("direct", "upstream_is_external AND upstream_cluster IS NULL"),
     DecisionRule("direct-tls-origination", "upstream_is_external AND is_http AND cluster_port = 443"),
     DecisionRule("direct-serviceentry", "upstream_is_external"),
@@ -176,6 +197,23 @@ SIDECAR = (
     DecisionRule(INSIDE, "upstream_host IS NOT NULL OR cluster_kind = 'outbound'"),
     DecisionRule("sidecar-refused", "is_http"),
     DecisionRule(INSIDE, "true"),
+)
+
+# A line that can be split in several ways accuses by its upstream alone: flags, codes and names may be the client's.
+AMBIGUOUS_SIDECAR = (
+    DecisionRule("ambiguous-line", "misplaced OR upstream_ip IN (SELECT ip FROM gateways)"),
+    DecisionRule(
+        "direct-serviceentry",
+        f"cluster_kind = 'outbound' AND upstream_host IS NULL AND answered AND NOT {_IS_SERVICE}",
+    ),
+    DecisionRule(
+        "ambiguous-line",
+        "NOT coalesce(upstream_is_external, undeclared AND coalesce(downstream_local_is_external, true))",
+    ),
+    DecisionRule("passthrough", "cluster_kind = 'passthrough'"),
+    DecisionRule("dynamic-dns", "cluster_kind = 'dynamic-dns'"),
+    DecisionRule("direct", "upstream_cluster IS NULL"),
+    DecisionRule("direct-serviceentry", "true"),
 )
 
 GATEWAY = (

@@ -50,7 +50,7 @@ both_hops AS (
         CASE
             WHEN s.finding = 'hop-mtls-to-plaintext' AND g.finding = 'gateway-no-filter-chain-mesh-sni' THEN g.finding
             WHEN s.stands THEN s.finding
-            WHEN s.paired_id IS NOT NULL AND s.inner_id IS NULL AND g.finding = 'transit' THEN 'gateway-not-forwarded'
+            WHEN s.paired_id IS NOT NULL AND s.inner_id IS NULL AND g.finding = 'transit' THEN transit_alone(g.downstream_local_address)
             WHEN s.paired_id IS NOT NULL THEN g.finding
             WHEN NOT coalesce(s.awaits, false) THEN s.finding
             WHEN s.gateway_was_not_read THEN 'no-gateway-log'
@@ -98,7 +98,7 @@ both_hops AS (
         NULL,
         CASE g.finding
             WHEN 'paired-proof' THEN 'gateway-only-proof'
-            WHEN 'transit' THEN 'gateway-not-forwarded'
+            WHEN 'transit' THEN transit_alone(g.downstream_local_address)
             ELSE g.finding
         END,
         g.is_http,

@@ -47,3 +47,26 @@ INSERT INTO host_cases
 SELECT ip, case_id, finding FROM cases
 WHERE NOT $asked AND finding IN (SELECT name FROM findings WHERE nameless) AND is_outside AND ip IS NOT NULL
     AND case_id NOT IN (SELECT case_id FROM host_cases);
+
+-- A gateway that lets traffic in as well: whoever reaches it may write a proven host's name into Host, and gets to a
+-- Service of the cluster. No sidecar sent it to the gateway for that host.
+UPDATE host_cases SET finding = 'other-hosts-cluster'
+FROM cases c
+WHERE host_cases.case_id = c.case_id AND host_cases.finding = 'gateway-to-cluster'
+    AND c.sidecar_id IS NULL AND is_service(c.cluster_name) AND host_cases.host <> c.cluster_name
+    AND EXISTS (
+        FROM host_cases h
+        JOIN cases p USING (case_id)
+        WHERE h.host = host_cases.host AND h.finding IN (SELECT name FROM findings WHERE proves)
+            AND p.own_host = coalesce(c.authority_name, c.sni_name)
+    );
+
+-- Without a question what went past the gateway to a private address is an answer of its own, beside a host's proofs:
+-- the address stands for it.
+INSERT INTO host_cases
+SELECT DISTINCT c.ip, c.case_id, c.finding
+FROM cases c
+JOIN host_cases h USING (case_id)
+WHERE NOT $asked AND c.finding = 'address-inside' AND c.ip IS NOT NULL
+    AND h.host IN (SELECT host FROM host_cases WHERE finding IN (SELECT name FROM findings WHERE proves))
+    AND h.host <> c.ip;

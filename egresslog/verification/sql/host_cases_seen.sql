@@ -7,7 +7,8 @@ SELECT host, case_id, CASE
 END AS finding
 FROM (SELECT *, own_host AS host FROM cases)
 WHERE host IS NOT NULL
-    AND finding <> 'address-inside'
+    -- By its address or a name of the cluster's, a client reaches other pods, as Prometheus does.
+    AND NOT (finding = 'address-inside' AND (host = ip OR is_cluster_name(host)))
     AND (
         finding <> 'unknown-service'
         OR (SELECT count(*) FROM gateways) + (SELECT count(*) FROM services) = 0

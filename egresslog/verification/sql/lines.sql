@@ -10,5 +10,5 @@ SELECT
         WHEN ambiguous AND first_finding NOT IN (SELECT name FROM findings WHERE accuses) THEN 'ambiguous-line'
         ELSE first_finding
     END AS finding
-FROM (SELECT *, ${rules} AS first_finding FROM ${hop})
+FROM (SELECT *, CASE WHEN ambiguous THEN ${ambiguous} ELSE ${rules} END AS first_finding FROM ${hop})
 WHERE ambiguous OR first_finding <> 'inside';
