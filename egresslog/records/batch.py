@@ -189,8 +189,12 @@ def host_of_authority(authority: str) -> str | None:
 
 
 def host_of_sni(name: str) -> str | None:
-    """The SNI, unless it is the one the mesh itself makes: ``outbound_.443_.subset_.service``."""
-    return None if name.startswith("outbound_.") else name.lower().removesuffix(".") or None
+    """The SNI, unless it is the one the mesh itself makes: ``outbound_.443_.subset_.service``.
+
+    Nor is ``invalid:NAME`` a host: Envoy put a ``_`` for each character that it did not like (its release notes of
+    1.30.6; docs/access-log-formats.md, 7.3), so that many names print alike.
+    """
+    return None if name.startswith(("outbound_.", "invalid:")) else name.lower().removesuffix(".") or None
 
 
 def host_of_cluster(cluster: str) -> str | None:

@@ -1,7 +1,8 @@
 """The catalogue in parsers/, and which of its formats a line has.
 
-A line is recognised by its shape alone. No two formats take the same line the quick way (tests/test_catalogue.py), so
-the answer does not depend on what came before, and mixed logs parse line by line.
+A line is recognised by its shape alone. What one format takes the quick way no other takes in any way, whatever a
+client wrote into it (tests/test_catalogue.py proves it for each pair), so the answer does not depend on what came
+before, and mixed logs parse line by line.
 """
 
 from __future__ import annotations
@@ -132,12 +133,24 @@ class Formats:
                 return Match(made, found.groups(), ambiguous=False)
         return None
 
-    def read_wide(self, line: str) -> Match | None:
-        """A text line that holds quotes where none should be; ambiguous also when several formats take it."""
-        fits = [Match(made, row.values, row.ambiguous) for made in self.all if (row := made.read_wide(line))]
+    def read_wide(self, line: str, likely: Format | None = None) -> Match | None:
+        """A text line that holds quotes where none should be.
+
+        A client can make it look like a line of another format, too. Where several take it, only the values on which
+        they agree are kept. It counts as one of ``likely``, the format of the lines before, or else of the newest.
+        """
+        fits = [(made, row) for made in self.all if (row := made.read_wide(line))]
         if not fits:
             return None
-        return fits[0] if len(fits) == 1 else fits[0]._replace(ambiguous=True)
+        chosen, row = next((fit for fit in fits if fit[0] is likely), fits[-1])
+        values = row.values
+        for made, other in fits:
+            theirs = dict(zip((column.name for column in made.columns), other.values, strict=True))
+            values = tuple(
+                value if value == theirs.get(column.name) else None
+                for column, value in zip(chosen.columns, values, strict=True)
+            )
+        return Match(chosen, values, row.ambiguous or len(fits) > 1)
 
     def read_object(self, found: dict[str, Any]) -> Match | None:
         """A JSON line; None if its keys are not those of an access log.

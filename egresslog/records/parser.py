@@ -185,7 +185,7 @@ class Parser:
                     return self._object(found)
         if envelope.is_other(text):
             return _Other()
-        if not formats.forced and (match := formats.read_wide(text)):
+        if not formats.forced and (match := formats.read_wide(text, self._quick.format if self._quick else None)):
             return match
         return problem or envelope.unwrap(text) or self._under_stern(text) or formats.explain(text)
 
