@@ -28,6 +28,7 @@ class Match(NamedTuple):
     values: tuple[Any, ...]
     ambiguous: bool
     unknown: tuple[str, ...] = ()  # JSON keys the format does not have, and that are not kept
+    upstreams: tuple[str, ...] = ()  # the values of an upstream_host that came several times
 
 
 def folder() -> Traversable:
@@ -169,15 +170,23 @@ class Formats:
             fits = [made for made in inside if made.json and len(made.json.keys) == most]
             unknown = tuple(sorted(keys - fits[0].json.keys)) if fits[0].json else ()
         problem: LineError | None = None
-        for made in fits:
+        # Formats that share their keys differ in a header: only if none fits can somebody have forged it.
+        for made, lenient in [(made, lenient) for lenient in (False, True) for made in fits]:
             try:
-                row = made.json.match(found) if made.json else None
+                row = made.json.match(found, lenient=lenient) if made.json else None
             except LineError as error:
                 problem = problem or error
                 continue
             if row:
-                return Match(made, row.values, row.ambiguous, unknown)
+                return Match(made, row.values, row.ambiguous, unknown, row.upstreams)
         raise problem or LineError("fits no format at byte 0", 0)
+
+    def read_broken(self, line: str) -> Match | None:
+        """A line that looks like JSON and is none: text in which somebody wrote a quote."""
+        for made in sorted(self.jsons, key=lambda made: -len(made.json.keys if made.json else ())):
+            if made.json and (row := made.json.match_broken(line)):
+                return Match(made, row.values, row.ambiguous, (), row.upstreams)
+        return None
 
     def explain(self, line: str) -> LineError:
         """Why no text format takes the line: what the one that comes furthest says."""

@@ -179,7 +179,7 @@ class Field:
 
     @property
     def is_sni(self) -> bool:
-        """Whether it is the SNI: the client's to write, mostly without headers beside it (docs/access-log-formats.md, 7.3)."""
+        """Whether it is the SNI, which the client writes (docs/access-log-formats.md, 7.3)."""
         return self.operator == "REQUESTED_SERVER_NAME"
 
 

@@ -72,6 +72,16 @@ class TextFormat:
         return re.compile(self.strict_source, re.ASCII) if self.strict_source is not None else None
 
     @cached_property
+    def _after_sni(self) -> str:
+        """What follows an SNI in the middle, where all values are absent."""
+        index = next((index for index, part in enumerate(self.parts) if part.field.is_sni), len(self.parts))
+        return "-".join(self.literals[index + 1 :])
+
+    def ends_in_sni(self, line: str) -> bool:
+        """Whether a line may have been cut by a newline in its SNI."""
+        return bool(self._after_sni) and self.match(line + self._after_sni) is not None
+
+    @cached_property
     def free_end_format(self) -> TextFormat | None:
         """The same format with an SNI at the end that may hold anything: what it splits otherwise may be forged."""
         if not self.parts[-1].field.is_sni or not self.parts[-1].hard:
@@ -201,6 +211,7 @@ class TextFormat:
 
     @cached_property
     def anchors(self) -> list[_Anchor]:
+        """What stands between the free values, from left to right."""
         anchors, first = [], 0
         soft = [index for index, part in enumerate(self.parts) if not part.hard]
         for index in [*soft, len(self.parts)]:
