@@ -2,7 +2,8 @@
 
 Each host has a pair that proves it and one line past the gateway, into which its client (or the outside server) wrote
 what may change how the line is read: templates, and random pieces of real lines. A bypass is *hidden* if its host is
-PROVEN and nothing is said about it: no finding of the host beside the proof, and no reject that names it.
+PROVEN and nothing is left to say so: no finding of the host beside the proof, and the line is neither a reject nor an
+ambiguous record without upstream that holds the host or its address.
 
 ``python -m tests.forging --lines 5000000`` prints the figures and each hidden line.
 """
@@ -159,10 +160,16 @@ def hidden(chance: Random, number: int, folder: Path, counts: Counter[str]) -> l
         {"when": at % 3000, "port": 40000 + at % 20000, "host": bypass.host, "pod": _pod(at)}
         for at, bypass in enumerate(tried)
     ]
-    ends = [{"upstream": f"{bypass.address}:443"} for bypass in tried]  # also a nameless connection there is the host's
-    gateway.write_text("".join(from_gateway(**pair, **end) + "\n" for pair, end in zip(pairs, ends, strict=True)))
+    # Also a nameless connection to the address is the host's, and no host shares one with another.
+    ends = [f"{bypass.address}:443" for bypass in tried]
+    gateway.write_text(
+        "".join(from_gateway(**pair, upstream=end) + "\n" for pair, end in zip(pairs, ends, strict=True))
+    )
     sidecar.write_text(
-        "".join(f"{to_gateway(**pair)}\n{bypass.line}\n" for pair, bypass in zip(pairs, tried, strict=True)),
+        "".join(
+            f"{to_gateway(**pair, local=end)}\n{bypass.line}\n"
+            for pair, end, bypass in zip(pairs, ends, tried, strict=True)
+        ),
         encoding="utf-8",
         newline="",
     )
@@ -175,12 +182,17 @@ def hidden(chance: Random, number: int, folder: Path, counts: Counter[str]) -> l
         for batch in verification.scans["sidecar"].reject_batches()
         for line_number in batch["line_number"].to_pylist()
     }
+    query = "SELECT line_number FROM sidecar_lines WHERE ambiguous AND upstream_host IS NULL"
+    not_agreed = {number for (number,) in verification.connection.execute(query).fetchall()}
     unseen = []
     for at, (verdict, bypass) in enumerate(zip(verification, tried, strict=True)):
         counts[verdict.verdict.value] += 1
         if verdict.verdict is Verdict.PROVEN:
-            names = bypass.host in bypass.line or bypass.address in bypass.line
-            kind = "said" if bypass.host in said else "rejected" if 2 * at + 2 in rejected and names else "hidden"
+            kind = "hidden"
+            if bypass.host in said:
+                kind = "said"
+            elif bypass.host in bypass.line or bypass.address in bypass.line:
+                kind = "rejected" if 2 * at + 2 in rejected else "not agreed" if 2 * at + 2 in not_agreed else "hidden"
             counts[f"PROVEN, {kind}"] += 1
             if kind == "hidden":
                 unseen.append(bypass)

@@ -134,7 +134,7 @@ class JsonFormat:
         A client can add keys, and cannot take any away: a value that Envoy wrote is certain where its key is there
         once. What clients write is not kept, and a line that lacks a key is none of this format.
         """
-        found = members(line) if line.rstrip().endswith("}") else Repeated()
+        found = members(line, self.keys) if line.rstrip().endswith("}") else Repeated()
         if not self.keys <= found.keys():
             return None
         for leaf in self._leaves:

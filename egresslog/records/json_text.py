@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
 from egresslog.errors import LineError
@@ -97,9 +98,12 @@ def every(value: Any, path: tuple[str | int, ...]) -> Iterator[Any]:
         yield from every(reach(value, path[:1])[0], path[1:])
 
 
-def members(line: str) -> Repeated:
-    """The keys that stand anywhere in a line that is no JSON; values that are no string, number or null are None."""
-    return Repeated.of((found[1], _scalar(found[2])) for found in _MEMBER.finditer(line))
+def members(line: str, keys: AbstractSet[str]) -> Repeated:
+    """Those of ``keys`` that stand anywhere in a line that is no JSON.
+
+    Values that are no string, number or null are None.
+    """
+    return Repeated.of((found[1], _scalar(found[2])) for found in _MEMBER.finditer(line) if found[1] in keys)
 
 
 def _scalar(text: str) -> Any:

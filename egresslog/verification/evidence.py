@@ -97,8 +97,10 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
 def _accused(batch: pa.RecordBatch, is_external: Callable[[str], bool]) -> pa.RecordBatch:
     """The batch where an upstream that came several times is the outside one, if there is one: it may be a bypass."""
     hosts, addresses = batch["upstream_host"].to_pylist(), batch["upstream_ip"].to_pylist()
+    wanted = batch["downstream_local_address"].to_pylist()
     for row, upstreams in enumerate(batch[UPSTREAMS].to_pylist()):
-        for upstream in upstreams or ():
+        # Past the gateway the upstream is mostly what the client wanted: of several outside ones, the likely one.
+        for upstream in sorted(upstreams or (), key=lambda upstream: upstream != wanted[row]):
             address = ip_of(upstream)
             if hosts[row] is None and address and is_external(address):
                 hosts[row], addresses[row] = upstream, address

@@ -119,7 +119,8 @@ SIDECAR = (
     ),
     DecisionRule(
         "block-all",
-        "route_name = 'block_all'"
+        # Nothing that was refused has an upstream; a line of Istio 1.1 or 1.2 with a blank in its SNI may show a route.
+        "(route_name = 'block_all' AND upstream_host IS NULL)"
         " OR (response_code_details = 'direct_response' AND response_code = 502 AND upstream_cluster IS NULL)",
     ),
     DecisionRule("rbac-denied", _RBAC),
