@@ -16,7 +16,7 @@ from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
-from egresslog.records.schema import BASE, ERA, PRECISION
+from egresslog.records.schema import BASE, ERA, INTERNAL
 from egresslog.report import grouping
 from egresslog.scan import Scan
 from egresslog.sources import files
@@ -64,7 +64,7 @@ class Log:
         self.format = self._formats.forced
         #: The Arrow schema of ``scan``.
         self.full_schema = Parser(self._formats).schema
-        self._known = [name for name in self.full_schema.names if name != PRECISION]
+        self._known = [name for name in self.full_schema.names if name not in INTERNAL]
         columns = [columns] if isinstance(columns, str) else columns
         if unknown := [name for name in columns or () if name not in self._known]:
             raise UsageError(f"no column {unknown[0]!r}; columns are: {', '.join(self._known)}")
@@ -104,7 +104,7 @@ class Log:
         return any(column.name == name for log_format in self._formats.all for column in log_format.columns)
 
     def scan(self, *, lines: bool = False, progress: Progress | None = None, keep_going: bool | None = None) -> Scan:
-        """Begins a pass over the sources; its batches have all columns and PRECISION.
+        """Begins a pass over the sources; its batches have all columns and INTERNAL.
 
         Args:
             lines: add the column ``line``, each record's line as it came.

@@ -13,6 +13,9 @@ from egresslog.records.catalogue import Formats, named, resolve
 from egresslog.records.chunk import Chunk
 from egresslog.records.format import Sample
 from egresslog.records.parser import Parser
+from egresslog.records.text_format import TextFormat
+
+from .languages import Automaton, common
 
 ALL = formats()
 SAMPLES = [pytest.param(made, sample, id=f"{made.name}: {sample.about}") for made in ALL for sample in made.samples]
@@ -130,3 +133,44 @@ def test_wrong_definition_says_what_is_wrong(path: Path) -> None:
     with pytest.raises(FormatError) as caught:
         Format.load(path)
     assert str(caught.value).splitlines()[0] == message
+
+
+# --- what a client writes does not make a line one of another format -----------------------------------------------
+
+TEXTS = [made.text for made in ALL if made.text]
+#: What an SNI at the end may hold: anything but one blank without a quote, which is a value more (`text_format`).
+ODD_SNI = r'(?:[^ ]*|.* .* .*|.*".*)'
+
+
+def wide(text: TextFormat) -> list[str]:
+    """What a format takes the wide way: its anchors with anything between, and with any SNI at the end."""
+    ways = [[anchor.forward.pattern for anchor in text.anchors]]
+    if text.free_end_format:
+        ways.append([anchor.forward.pattern for anchor in text.free_end_format.anchors])
+        assert ways[1].pop() == ""
+    return [".*".join(ways[0]), *(".*".join(way) + ODD_SNI for way in ways[1:])]
+
+
+def test_no_line_is_strictly_of_one_format_and_in_any_way_of_another() -> None:
+    """Whatever is in a line: what a quick pattern takes, no other format takes. A proof, not a sample.
+
+    So the quick way needs no look at the other formats. Where a pattern's change breaks it, the message is a line that
+    both take.
+    """
+    strict = {made.name: Automaton(made.text.strict_source.removesuffix(r"\Z")) for made in ALL if made.text}  # type: ignore[union-attr]
+    others = [(made.name, Automaton(pattern)) for made in ALL if made.text for pattern in wide(made.text)]
+    shared = {
+        (name, other): line
+        for name, automaton in strict.items()
+        for other, ways in others
+        if other != name and (line := common(automaton, ways)) is not None
+    }
+    assert shared == {}
+
+
+def test_a_shared_line_is_found() -> None:
+    """The proof can fail: patterns that share a text give the shortest one."""
+    assert common(Automaton(r"a+b"), Automaton(r"(?:aa)+[bc]")) == "aab"
+    assert common(Automaton(r"a+b"), Automaton(r"b+a")) is None
+    assert common(Automaton(r'"(?! )a'), Automaton(r'"[a ]+')) == '"a'
+    assert common(Automaton(r"x(?<!x)y"), Automaton("xy")) is None

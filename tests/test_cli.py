@@ -475,7 +475,7 @@ PANELS = {
     },
     "verify": {
         "Arguments": ["HOST"],
-        "Options": ["--expect", "--exclusive", "--gateway-service", "--gateway-ip", "--external", "--probe", "--watch", "--every", "--help"],
+        "Options": ["--expect", "--exclusive", "--gateway-service", "--gateway-ip", "--external", "--internal", "--probe", "--watch", "--every", "--help"],
         "Input": ["--gateway", "--sidecar", "--from", "--from-all", "--format", "--keep-going"],
         "Filter": ["--source", "--since", "--until"],
         "Cluster": CLUSTER,

@@ -31,7 +31,6 @@ OTHER = [
     "[Envoy (Epoch 0)] [2020-01-13 06:37:52.069][26][debug][rbac] [external/envoy/rbac_filter.cc:36] checking connection",
     '2020-05-28T00:56:58.131304Z     info    transport: loopyWriter.run returning. desc = "transport is closing"',
     '{"level":"info","time":"2022-12-05T07:17:36.434377Z","msg":"Envoy proxy is ready"}',
-    '{"level":"info","time":"2026-01-01T00:00:00Z","scope":"access","message":"connection complete","src.addr":"1.1.1.1:1"}',
     "",
 ]
 

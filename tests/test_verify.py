@@ -1191,6 +1191,16 @@ def test_unreadable_lines_that_mention_the_host(desk: Desk, hop: str, line: str,
     assert found.answer() is answer
 
 
+def test_the_gateways_refusal_of_a_mesh_sni_that_envoy_calls_invalid(desk: Desk) -> None:
+    """Some releases of Envoy print invalid: before an SNI with underscores, as all of the mesh's own have."""
+    plain = f"outbound_.443_.cnn_.{GATEWAY_SERVICE}"
+    for sni in (plain, f"invalid:{plain}"):
+        refusal = from_gateway(
+            flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni=sni
+        )
+        assert desk.one("edition.cnn.com", gateway=[refusal], sidecar=[to_gateway()]) == ("FAILED", {"EGL153"})
+
+
 def test_short_tls_connections_are_suspicious(desk: Desk) -> None:
     """F20: TLS inside TLS is not in the flags, only in the few bytes; one longer connection clears the suspicion."""
     short = from_gateway(received=517, sent=477)

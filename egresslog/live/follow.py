@@ -17,7 +17,7 @@ from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import Chunk
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
-from egresslog.records.schema import PRECISION
+from egresslog.records.schema import INTERNAL
 from egresslog.scan import RejectBuffer, Scan
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import find_containers
@@ -89,7 +89,7 @@ class Following:
         return self._lines.coverage
 
     def items(self, timeout: float | None = None) -> Iterator[pa.RecordBatch | Notice | None]:
-        """Batches with all columns, PRECISION and ``line``; notices; None when ``timeout`` seconds brought neither."""
+        """Batches with all columns, INTERNAL and ``line``; notices; None when ``timeout`` seconds brought neither."""
         for item in self._lines.items(timeout):
             if isinstance(item, Chunk):
                 if item.origin not in self._parsers:
@@ -102,7 +102,7 @@ class Following:
     @property
     def columns(self) -> list[str]:
         """Names of the records' columns."""
-        return [name for name in self.schema.names if name != PRECISION]
+        return [name for name in self.schema.names if name not in INTERNAL]
 
     def _parse(self, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         parsed = self._parsers[chunk.origin].feed(chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,8 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egresslog.records.chunk import RawLines
-from egresslog.records.schema import ARROW, BASE, PRECISION, RECORD, Column, RowFormat, arrow_schema
+from egresslog.records.schema import (
+    ARROW,
+    BASE,
+    INTERNAL,
+    PRECISION,
+    RECORD,
+    UPSTREAMS,
+    Column,
+    RowFormat,
+    arrow_schema,
+)
 
+_TEXTS = pa.list_(pa.string())
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ADDRESS = re.compile(r"(?:tcp://)?(?:\[([^\]]*)\]|([^:\[\]/]+))(?::(\d{1,5}))?", re.ASCII)
@@ -189,8 +200,12 @@ def host_of_authority(authority: str) -> str | None:
 
 
 def host_of_sni(name: str) -> str | None:
-    """The SNI, unless it is the one the mesh itself makes: ``outbound_.443_.subset_.service``."""
-    return None if name.startswith("outbound_.") else name.lower().removesuffix(".") or None
+    """The SNI, unless it is the one the mesh itself makes: ``outbound_.443_.subset_.service``.
+
+    Nor is ``invalid:NAME`` a host: Envoy put a ``_`` for each character that it did not like (its release notes of
+    1.30.6; docs/access-log-formats.md, 7.3), so that many names print alike.
+    """
+    return None if name.startswith(("outbound_.", "invalid:")) else name.lower().removesuffix(".") or None
 
 
 def host_of_cluster(cluster: str) -> str | None:
@@ -225,9 +240,16 @@ def with_lines(batch: pa.RecordBatch, raw: RawLines) -> pa.RecordBatch:
     return batch.append_column("line", strings(raw.of(batch["line_number"].to_pylist())))
 
 
+def with_upstreams(batch: pa.RecordBatch, upstreams: Mapping[int, Sequence[str]]) -> pa.RecordBatch:
+    """The batch with its column UPSTREAMS filled, by line number."""
+    values = [upstreams.get(number) for number in batch["line_number"].to_pylist()]
+    cleaned = [None if value is None else [clean(text) for text in value] for value in values]
+    return batch.set_column(batch.schema.get_field_index(UPSTREAMS), UPSTREAMS, pa.array(cleaned, _TEXTS))
+
+
 def to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch without PRECISION, with times that Python's datetime can hold (pyarrow gives pandas' for ns)."""
-    names = [name for name in batch.schema.names if name != PRECISION]
+    """The batch without INTERNAL columns, with times that Python's datetime can hold (pyarrow gives pandas' for ns)."""
+    names = [name for name in batch.schema.names if name not in INTERNAL]
     arrays = [
         array.cast(pa.timestamp("us", tz="UTC"), safe=False) if pa.types.is_timestamp(array.type) else array
         for array in (batch.column(name) for name in names)
@@ -236,8 +258,8 @@ def to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def output_schema(wanted: tuple[Column, ...]) -> pa.Schema:
-    """The schema of the batches for formats with ``wanted`` columns: those, then PRECISION."""
-    return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8()))
+    """The schema of the batches for formats with ``wanted`` columns: those, then PRECISION and UPSTREAMS."""
+    return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8())).append(pa.field(UPSTREAMS, _TEXTS))
 
 
 def empty(schema: pa.Schema) -> pa.RecordBatch:

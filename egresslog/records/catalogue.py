@@ -1,7 +1,8 @@
 """The catalogue in parsers/, and which of its formats a line has.
 
-A line is recognised by its shape alone. No two formats take the same line the quick way (tests/test_catalogue.py), so
-the answer does not depend on what came before, and mixed logs parse line by line.
+A line is recognised by its shape alone. What one format takes the quick way no other takes in any way, whatever a
+client wrote into it (tests/test_catalogue.py proves it for each pair), so the answer does not depend on what came
+before, and mixed logs parse line by line.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Match(NamedTuple):
     values: tuple[Any, ...]
     ambiguous: bool
     unknown: tuple[str, ...] = ()  # JSON keys the format does not have, and that are not kept
+    upstreams: tuple[str, ...] = ()  # the values of an upstream_host that came several times
 
 
 def folder() -> Traversable:
@@ -132,12 +134,24 @@ class Formats:
                 return Match(made, found.groups(), ambiguous=False)
         return None
 
-    def read_wide(self, line: str) -> Match | None:
-        """A text line that holds quotes where none should be; ambiguous also when several formats take it."""
-        fits = [Match(made, row.values, row.ambiguous) for made in self.all if (row := made.read_wide(line))]
+    def read_wide(self, line: str, likely: Format | None = None) -> Match | None:
+        """A text line that holds quotes where none should be.
+
+        A client can make it look like a line of another format, too. Where several take it, only the values on which
+        they agree are kept. It counts as one of ``likely``, the format of the lines before, or else of the newest.
+        """
+        fits = [(made, row) for made in self.all if (row := made.read_wide(line))]
         if not fits:
             return None
-        return fits[0] if len(fits) == 1 else fits[0]._replace(ambiguous=True)
+        chosen, row = next((fit for fit in fits if fit[0] is likely), fits[-1])
+        values = row.values
+        for made, other in fits:
+            theirs = dict(zip((column.name for column in made.columns), other.values, strict=True))
+            values = tuple(
+                value if value == theirs.get(column.name) else None
+                for column, value in zip(chosen.columns, values, strict=True)
+            )
+        return Match(chosen, values, row.ambiguous or len(fits) > 1)
 
     def read_object(self, found: dict[str, Any]) -> Match | None:
         """A JSON line; None if its keys are not those of an access log.
@@ -156,15 +170,23 @@ class Formats:
             fits = [made for made in inside if made.json and len(made.json.keys) == most]
             unknown = tuple(sorted(keys - fits[0].json.keys)) if fits[0].json else ()
         problem: LineError | None = None
-        for made in fits:
+        # Formats that share their keys differ in a header: only if none fits can somebody have forged it.
+        for made, lenient in [(made, lenient) for lenient in (False, True) for made in fits]:
             try:
-                row = made.json.match(found) if made.json else None
+                row = made.json.match(found, lenient=lenient) if made.json else None
             except LineError as error:
                 problem = problem or error
                 continue
             if row:
-                return Match(made, row.values, row.ambiguous, unknown)
+                return Match(made, row.values, row.ambiguous, unknown, row.upstreams)
         raise problem or LineError("fits no format at byte 0", 0)
+
+    def read_broken(self, line: str) -> Match | None:
+        """A line that looks like JSON and is none: text in which somebody wrote a quote."""
+        for made in sorted(self.jsons, key=lambda made: -len(made.json.keys if made.json else ())):
+            if made.json and (row := made.json.match_broken(line)):
+                return Match(made, row.values, row.ambiguous, (), row.upstreams)
+        return None
 
     def explain(self, line: str) -> LineError:
         """Why no text format takes the line: what the one that comes furthest says."""

@@ -54,10 +54,16 @@ _OTHER = re.compile(
 )
 _ACCESS = re.compile(
     r'\[?\d{4}-\d\d-\d\dT|.*?(?:" "|HTTP/\d(?:\.\d)?" |"- - -"|(?:in|out)bound(?:-vip)?\|\d*\||'
-    r"(?:Passthrough|BlackHole)Cluster)",
+    r"(?:Passthrough|BlackHole)Cluster|dst\.addr=)",
     re.ASCII,
 )
 
+# A record inside a message: Envoy's text (its start and what follows), its JSON (perhaps as a string in JSON).
+_ENVOY_RECORD = re.compile(
+    rf'\[{_TIME}\] (?:\\*"[^"]{{0,200}} [^"]{{0,200}} |[-\w,]{{1,80}} \d)|\bupstream_(?:host|cluster)\\*"\s{{0,8}}:',
+    re.ASCII,
+)
+_ZTUNNEL_RECORD = re.compile(r"\baccess\s{1,8}connection \w{1,20}\s{1,8}(?:src|dst)\.")
 
 # The agent's configuration (YAML), Envoy's headers (`':path', '/'`), a stack trace of Go.
 _CONTINUATION = re.compile(
@@ -106,6 +112,26 @@ def unwrap_object(found: dict[str, Any]) -> Envelope | None:
 def is_other(line: str) -> bool:
     """Whether a line is the proxy's own message, or one of the tool that fetched the log."""
     return not line.strip() or _OTHER.match(line) is not None
+
+
+def access_mark(line: str) -> str:
+    """Why a message of the proxy's is not passed over: it holds an access-log record that is not read; "" if none."""
+    if _ZTUNNEL_RECORD.search(line):
+        return "a line of ztunnel's access log, which is not read, at byte 0"
+    if found := _ENVOY_RECORD.search(line):
+        byte = len(line[: found.start()].encode("utf-8", "surrogateescape"))
+        return f"an access-log line inside another message at byte {byte}"
+    return ""
+
+
+def access_mark_of_object(found: dict[str, Any]) -> str:
+    """As ``access_mark``, of a JSON message of the agent or ztunnel."""
+    if found.get("scope") == "access" or {"src.addr", "dst.addr"} & found.keys():
+        return "a line of ztunnel's access log, which is not read, at byte 0"
+    if {"upstream_host", "upstream_cluster"} & found.keys():
+        return "an access-log record inside another message at byte 0"
+    texts = (value for value in found.values() if isinstance(value, str))
+    return "an access-log line inside another message at byte 0" if any(map(access_mark, texts)) else ""
 
 
 def is_other_object(found: dict[str, Any]) -> bool:

@@ -17,19 +17,20 @@ NUMBER = r"-?\d{1,18}"
 _FLAGS = r"[-\w,]"
 _HARD = {
     ValueKind.NUMBER: (NUMBER, rf"(?:{NUMBER}|-|)", r"[-\d]"),
-    ValueKind.LENIENT: (r"\d{1,18}", rf"{_WORD}*", _WORD),
     ValueKind.PROTOCOL: (r"HTTP/\d(?:\.\d)?", r"(?:HTTP/\d(?:\.\d)?|-|)", r"[-HTP/\d.]"),
     ValueKind.METHOD: (rf"{METHOD}+", rf"{METHOD}*", METHOD),
     ValueKind.FLAGS: (rf"{_FLAGS}+", rf"{_FLAGS}*", _FLAGS),
     ValueKind.TOKEN: (rf"{_WORD}+", rf"{_WORD}*", _WORD),
-    # The details may quote the names in the outside server's certificate.
-    ValueKind.DETAIL: (rf"{_WORD}+", r"[^ \t]*", r"[^ \t]"),
+    # The details may quote the names in the outside server's certificate, but begin with a word of Envoy's.
+    ValueKind.DETAIL: (rf"{_WORD}+", rf"(?:{_WORD}[^ \t]*|)", r"[^ \t]"),
     # So may a failure reason; but with `" "` inside, Istio 1.1's one quoted value would swallow the two of 1.2.
-    ValueKind.QUOTED: (r'[^"]+', r'(?:[^"]|"(?! ))*', r'[^"]'),
+    # In a strict line it begins with no blank, as ` 0 - 0 0 0 ` would in a line of a format that has no such value.
+    ValueKind.QUOTED: (r'[^" ][^"]*', r'(?:[^"]|"(?! ))*', r'[^"]'),
 }
 _BACKWARD = {
     ValueKind.NUMBER: r"(?:\d{1,18}-?|-|)",
     ValueKind.PROTOCOL: r"(?:(?:\d\.)?\d/PTTH|-|)",
+    ValueKind.DETAIL: rf"(?:[^ \t]*{_WORD}|)",
     ValueKind.QUOTED: r'(?:[^"]|(?<! )")*',
 }
 _FREE = {"REQUESTED_SERVER_NAME", "ROUTE_NAME"}
@@ -84,7 +85,7 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
             hard = shape is times.RFC3339 or (shape is not None and delimited and not _digits(before, after))
             if not hard:  # no date can be made of it, or its end does not show: keep the text
                 kind, shape = ValueKind.TEXT, None
-        elif kind is ValueKind.TEXT and index == last and field.operator == "REQUESTED_SERVER_NAME" and not after:
+        elif kind is ValueKind.TEXT and index == last and field.is_sni and not after:
             # At the end of a line a free SNI would swallow the tail of a longer format.
             kind = ValueKind.TEXT if free_end else ValueKind.TOKEN
         elif _is_quoted(template, index):
@@ -117,7 +118,8 @@ def _is_quoted(template: Template, index: int) -> bool:
     if not (literals[index].endswith(' "') and literals[index + 1].startswith('" ')):
         return False
     beside = (*fields[max(index - 1, 0) : index], *fields[index + 1 : index + 2])
-    return all(other.kind is not ValueKind.TEXT or (other.named and not other.client) for other in beside)
+    free = {ValueKind.TEXT, ValueKind.LENIENT}
+    return all(other.kind not in free or (other.named and not other.client) for other in beside)
 
 
 def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tuple[int, ...]) -> str | None:
@@ -164,7 +166,8 @@ def _strict_field(part: Part, separator: str, after: str) -> str:
         value = rf'[^"{re.escape(separator)}]{"+" if nothing else "*"}'
     ends = bool(after) and re.match(value.rstrip("+*"), after[:1]) is None  # the value cannot run on into the literal
     if kind is ValueKind.LENIENT:
-        return rf"(?>(\d{{1,18}})(?={end})|{_WORD}*)" if ends else rf"(?:(\d{{1,18}})(?={end})|(?!\d+{end}){_WORD}*)"
+        word = rf'[^ \t"{re.escape(separator)}]*'
+        return rf"(?>(\d{{1,18}})(?={end})|{word})" if ends else rf"(?:(\d{{1,18}})(?={end})|(?!\d+{end}){word})"
     if ends or not after:
         return rf"{'(?<! )' * part.glued}(?>-(?={end})|({value}){'|' * nothing})"
     return rf"{'(?<! )' * part.glued}(?:-(?={end})|(?!-{end})({value}){'|' * nothing})"

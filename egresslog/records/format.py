@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from egresslog.errors import FormatError, LineError
 from egresslog.records import batch
-from egresslog.records.json_format import JsonFormat, JsonRow, load
+from egresslog.records.json_format import JsonFormat, JsonRow
+from egresslog.records.json_text import load
 from egresslog.records.schema import Column
 from egresslog.records.template import parse_template
 from egresslog.records.text_format import Row, TextFormat
@@ -141,24 +142,38 @@ class Format:
             LineError: the line is not of this format.
         """
         if self.json:
-            try:
-                return self._read_object(self.json, line)
-            except LineError:
-                if row := self.read_wide(line):
-                    return row
-                raise
+            return self._read_json(self.json, line)
         if row := self._text.match(line):
             return row
         raise self._text.explain(line)
 
+    def _read_json(self, template: JsonFormat, line: str) -> Row | JsonRow:
+        try:
+            found = load(line)
+        except LineError:
+            if broken := self.read_wide(line) or template.match_broken(line):
+                return broken
+            raise
+        try:
+            row = self._read_object(template, found)
+        except LineError:
+            if wide := self.read_wide(line):
+                return wide
+            raise
+        # Keys that come twice are in text that only looks like JSON: the order of its keys tells more.
+        wide = self.read_wide(line) if row.ambiguous else None
+        return row if wide is None else JsonRow(wide.values, wide.ambiguous, row.upstreams)
+
     @staticmethod
-    def _read_object(template: JsonFormat, line: str) -> JsonRow:
-        found = load(line)
+    def _read_object(template: JsonFormat, found: Any) -> JsonRow:
         if not isinstance(found, dict):
             raise LineError("expected a JSON object at byte 0", 0)
         if not template.accepts(found):
             raise LineError(_key_trouble(frozenset(found), template), 0)
-        return template.match(found)
+        try:
+            return template.match(found)
+        except LineError:
+            return template.match(found, lenient=True)
 
     def read_wide(self, line: str) -> Row | None:
         """A line of text that is not what a quick pattern takes, or None.

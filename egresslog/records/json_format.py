@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from egresslog.errors import FormatError, LineError
 from egresslog.records import start_time as times
 from egresslog.records.fields import METHOD, NUMBER
+from egresslog.records.json_text import Repeated, every, members, reach
 from egresslog.records.operators import Field, ValueKind, custom_column
 from egresslog.records.schema import Column, is_own
 from egresslog.records.template import parse_template
 from egresslog.records.text_format import TextFormat
 
-_OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _INTEGER = re.compile(NUMBER, re.ASCII)
 _METHOD = re.compile(f"{METHOD}+", re.ASCII)
 _INT64 = 2**63
@@ -35,51 +35,7 @@ class JsonRow(NamedTuple):
 
     values: tuple[Value, ...]
     ambiguous: bool
-
-
-class Repeated(dict[str, Any]):
-    """An object in which a key came twice: somebody forged a quote into a text that only looks like JSON."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) == len(pairs):
-        return made
-    seen: set[str] = set()
-    twice = {key for key, _ in pairs if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
-    return Repeated({key: None if key in twice else value for key, value in made.items()})
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
-
-
-def load(line: str) -> Any:
-    """The JSON value in ``line``, with octal escapes read as the bytes they stand for.
-
-    Raises:
-        LineError: not JSON, or nested too deep.
-    """
-    try:
-        return _DECODER.decode(line)
-    except json.JSONDecodeError as error:
-        problem = error
-    except (ValueError, RecursionError):
-        raise LineError("a number or nesting too large for JSON at byte 0", 0) from None
-    if "Invalid \\escape" in problem.msg:
-        try:
-            # Bytes become the lone surrogates that Python's `surrogateescape` uses for them in text lines, too.
-            return _DECODER.decode(_OCTAL.sub(_byte, line))
-        except (ValueError, RecursionError):
-            pass
-    byte = len(line[: problem.pos].encode("utf-8", "surrogateescape"))
-    raise LineError(f"not valid JSON: {problem.msg} at byte {byte}", byte)
-
-
-def _byte(found: re.Match[str]) -> str:
-    if not found[1]:
-        return found[0]
-    code = int(found[1], 8)
-    return f"\\u00{code:02x}" if code < 128 else f"\\udc{code:02x}"  # noqa: PLR2004
+    upstreams: tuple[str, ...] = ()  # the values of an upstream_host that came several times
 
 
 @dataclass(frozen=True)
@@ -94,6 +50,12 @@ class _Leaf:
     @property
     def key(self) -> str:
         return ".".join(str(step) for step in self.path)
+
+    @property
+    def client(self) -> bool:
+        """Whether somebody else than Envoy writes (a part of) the value."""
+        fields = [part.field for part in self.mixed.parts] if self.mixed else [self.field] if self.field else []
+        return any(field.client or field.is_sni for field in fields)
 
 
 class JsonFormat:
@@ -120,33 +82,68 @@ class JsonFormat:
                 return shape
         return None
 
-    def match(self, found: dict[str, Any]) -> JsonRow:
-        """The values of an object whose keys are this format's.
+    def match(self, found: dict[str, Any], *, lenient: bool = False) -> JsonRow:
+        """The values of an object whose keys are this format's. Any of them may be null.
+
+        Args:
+            found: the object.
+            lenient: text around a header, whose value a client or the outside server chose, need not fit its template;
+                it is null then, and the record ambiguous.
 
         Raises:
             LineError: a value is not what its operator prints, such as a word for a number.
         """
         ambiguous = isinstance(found, Repeated)
         values: list[Value] = [None] * len(self.columns)
+        upstreams: list[str] = []
         for leaf, places in self._plan:
-            value, repeated = _reach(found, leaf.path) if leaf.path[1:] else (found.get(leaf.key), False)
+            value, repeated = reach(found, leaf.path) if leaf.path[1:] else (found.get(leaf.key), False)
             ambiguous |= repeated
+            if (ambiguous and leaf.field) and leaf.field.column.name == "upstream_host":
+                upstreams += [text for text in every(found, leaf.path) if isinstance(text, str)]
             if value is None or value == "-":
-                if leaf.field and leaf.field.always:
+                if value and leaf.field and leaf.field.always:
                     raise LineError(f"expected a value for {leaf.key!r} at byte 0", 0)
                 continue
-            if leaf.mixed is None:
-                made = _value(leaf, value)
-                if places:
-                    values[places[0]] = made
+            try:
+                parts, forged = self._read(leaf, value)
+            except LineError:
+                if not (lenient and leaf.mixed and leaf.client):
+                    raise
+                ambiguous = True
                 continue
-            row = leaf.mixed.match(value) if isinstance(value, str) else None
-            if row is None:
-                raise LineError(f"the value of {leaf.key!r} does not fit its template at byte 0", 0)
-            ambiguous |= row.ambiguous
-            for place, part in zip(places, row.values, strict=True):
+            ambiguous |= forged
+            for place, part in zip(places, parts, strict=False):
                 values[place] = part
-        return JsonRow(tuple(values), ambiguous)
+        row = JsonRow(tuple(values), ambiguous)
+        return row._replace(upstreams=tuple(upstreams)) if len(upstreams) > 1 else row
+
+    @staticmethod
+    def _read(leaf: _Leaf, value: Any) -> tuple[tuple[Value, ...], bool]:
+        """The values in one leaf, and whether they cannot be told apart for certain."""
+        if leaf.mixed is None:
+            return (_value(leaf, value),), False
+        row = leaf.mixed.match(value) if isinstance(value, str) else None
+        if row is None:
+            raise LineError(f"the value of {leaf.key!r} does not fit its template at byte 0", 0)
+        return row.values, row.ambiguous
+
+    def match_broken(self, line: str) -> JsonRow | None:
+        """A line that is no JSON, as a text that only looks like it is where a header holds a quote; or None.
+
+        A client can add keys, and cannot take any away: a value that Envoy wrote is certain where its key is there
+        once. What clients write is not kept, and a line that lacks a key is none of this format.
+        """
+        found = members(line, self.keys) if line.rstrip().endswith("}") else Repeated()
+        if not self.keys <= found.keys():
+            return None
+        for leaf in self._leaves:
+            if leaf.client:
+                found[str(leaf.path[0])] = None
+        try:
+            return self.match(found)
+        except LineError:
+            return None
 
     def accepts(self, found: dict[str, Any]) -> bool:
         """Whether an object has this format's keys; with `omitEmptyValues` some are missing, none null."""
@@ -182,18 +179,6 @@ def _plan(leaves: tuple[_Leaf, ...]) -> tuple[list[tuple[_Leaf, tuple[int, ...]]
             kind, unit = (leaf.field.kind, leaf.field.column.unit) if leaf.field else (ValueKind.TEXT, "")
             plan.append((leaf, (place(custom_column(leaf.key, kind, unit)),)))
     return plan, tuple(columns)
-
-
-def _reach(value: Any, path: tuple[str | int, ...]) -> tuple[Any, bool]:
-    """The value at ``path``, and whether a key on the way came twice."""
-    repeated = False
-    for step in path:
-        repeated |= isinstance(value, Repeated)
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value, repeated
 
 
 def _value(leaf: _Leaf, value: Any) -> Value:

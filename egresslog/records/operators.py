@@ -141,8 +141,13 @@ _SAME = {
     "REQ_WITHOUT_QUERY": "REQ",
 }
 
-# Operators whose value the client writes: what stands after the last of them in a line is not the client's.
-_CLIENT = {"REQ", "PATH", "QUERY_PARAM", "QUERY_PARAMS"}
+# Free text that Envoy or the mesh's configuration writes. All other free text is the client's or the outside server's:
+# headers, what filters copy from them, names in certificates.
+_OWN = {
+    "ROUTE_NAME", "VIRTUAL_CLUSTER_NAME", "FILTER_CHAIN_NAME", "UPSTREAM_TRANSPORT_FAILURE_REASON",
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON", "UPSTREAM_LOCAL_CLOSE_REASON", "DOWNSTREAM_LOCAL_CLOSE_REASON",
+    "CLUSTER_METADATA", "UPSTREAM_METADATA", "ENVIRONMENT",
+}  # fmt: skip
 
 # Arguments that make an operator fill a column of Istio's log.
 _ARGUMENTS = {
@@ -169,8 +174,13 @@ class Field:
     kind: ValueKind
     column: Column
     always: bool
-    client: bool  # the client writes its value
+    client: bool  # a header, or other text that the client or the outside server writes; the SNI is apart (`is_sni`)
     named: bool  # fills a column of Istio's own log
+
+    @property
+    def is_sni(self) -> bool:
+        """Whether it is the SNI, which the client writes (docs/access-log-formats.md, 7.3)."""
+        return self.operator == "REQUESTED_SERVER_NAME"
 
 
 @cache
@@ -186,13 +196,15 @@ def field(name: str, argument: str = "") -> Field:
         kind = _TXT
     if plain == "GRPC_STATUS" and argument.upper() == "NUMBER":
         kind = _N
+    headers = plain in {"REQ", "RESP", "TRAILER", "PATH"}
+    free = kind is _TXT and plain not in _OWN and target not in {"istio_policy_status", "requested_server_name"}
     return Field(
         plain,
         argument,
         kind,
         COLUMNS[target] if target else custom_column(spelled(plain, argument), kind, operator.unit),
         operator.always,
-        plain in _CLIENT,
+        headers or free,
         bool(target),
     )
 

@@ -20,21 +20,13 @@ from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, Match
 from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
 from egresslog.records.format import Format
-from egresslog.records.json_format import JsonRow, Repeated, load
+from egresslog.records.json_format import JsonRow
+from egresslog.records.json_text import Repeated, load
+from egresslog.records.rows import Rows
 from egresslog.records.text_format import Row
 
 _ENVELOPES_DEEP = 4
 _PODS = 10_000  # names that a stream may have
-
-
-@dataclass
-class _Group:
-    """Rows of one format, in the order of the lines."""
-
-    format: Format
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    ambiguous: set[int] = field(default_factory=set)  # indices of rows
 
 
 @dataclass
@@ -75,18 +67,20 @@ class Parser:
         self._origin = ""
         self._parts: dict[str, _Part] = {}
         self._continues = False
+        self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
         self._stern: set[str] = set()  # prefixes seen: pod and container
         self._quick: _Quick | None = None
         self._quicks: dict[tuple[str, ...], _Quick] = {}
         self._begin()
 
     def _begin(self) -> None:
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, Rows] = {}
         self._rejects: list[Reject] = []
         self._other = 0
         self._envelopes: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._joined: dict[int, str] = {}  # lines made of several, as they came
+        self._upstreams: dict[int, tuple[str, ...]] = {}  # by line: the values of a repeated upstream_host
 
     def feed(self, chunk: Chunk) -> Parsed:
         """Parses the lines of a chunk."""
@@ -112,8 +106,8 @@ class Parser:
             if numbers and numbers[-1] == number - 1:
                 self._continues = False
             self._text(line, line, number, ())
-            # A line that goes on in parts must not be overtaken by the quick way.
-            following = None if self._parts else self._quick
+            # A line that goes on in parts must not be overtaken by the quick way; nor one that may be forged.
+            following = None if self._parts or self._in_sni else self._quick
             if following is not quick:
                 self._count_quick(quick, len(rows) - start)
                 quick = following
@@ -163,6 +157,7 @@ class Parser:
             else:
                 reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
                 self._refuse(raw, number, note + reason)
+                self._in_sni = any(made.text.ends_in_sni(text) for made in self.formats.all if made.text)
             return
 
     def _classify(self, text: str) -> Match | envelope.Envelope | LineError | _Other:
@@ -184,10 +179,16 @@ class Parser:
                 if isinstance(found, dict):
                     return self._object(found)
         if envelope.is_other(text):
-            return _Other()
-        if not formats.forced and (match := formats.read_wide(text)):
+            mark = envelope.access_mark(text)
+            return LineError(mark, 0) if mark else _Other()
+        if not formats.forced and (match := self._wide(text)):
             return match
         return problem or envelope.unwrap(text) or self._under_stern(text) or formats.explain(text)
+
+    def _wide(self, text: str) -> Match | None:
+        """A line in which somebody wrote quotes, or None."""
+        likely = self._quick.format if self._quick else None
+        return self.formats.read_wide(text, likely) or (self.formats.read_broken(text) if text[:1] == "{" else None)
 
     def _under_stern(self, text: str) -> envelope.Envelope | None:
         """A continuation line: only names that stern put before other lines tell that they are its prefix."""
@@ -207,7 +208,8 @@ class Parser:
                 row = made.read_line(text)
             except LineError:
                 row = None
-        return Match(made, row.values, row.ambiguous) if row else None
+        upstreams = row.upstreams if isinstance(row, JsonRow) else ()
+        return Match(made, row.values, row.ambiguous, (), upstreams) if row else None
 
     def _object(self, found: dict[str, Any]) -> Match | envelope.Envelope | LineError | _Other:
         try:
@@ -220,18 +222,19 @@ class Parser:
             return LineError("a key comes twice: a text log that only looks like JSON, or a forged one, at byte 0", 0)
         if inside := envelope.unwrap_object(found):
             return inside
-        return _Other() if envelope.is_other_object(found) else self.formats.explain_keys(found)
+        if not envelope.is_other_object(found):
+            return self.formats.explain_keys(found)
+        mark = envelope.access_mark_of_object(found)
+        return LineError(mark, 0) if mark else _Other()
 
-    def _group(self, made: Format) -> _Group:
-        return self._groups.setdefault(made.name, _Group(made))
+    def _group(self, made: Format) -> Rows:
+        return self._groups.setdefault(made.name, Rows(made))
 
     def _record(self, found: Match, number: int, around: tuple[str, ...]) -> None:
-        group = self._group(found.format)
-        if found.ambiguous:
-            group.ambiguous.add(len(group.rows))
-        group.rows.append(found.values)
-        group.numbers.append(number)
-        self._continues = False
+        self._group(found.format).add(found.values, number, ambiguous=found.ambiguous or self._in_sni)
+        if found.upstreams:
+            self._upstreams[number] = found.upstreams
+        self._continues = self._in_sni = False
         self._unknown.update(found.unknown)
         self._envelopes.update(around)
         text = found.format.text
@@ -266,7 +269,7 @@ class Parser:
                     number = group.numbers[at]
                     self._refuse(raw[number], number, bad[start + at])
                 start += len(group.rows)
-                _drop(group, wrong)
+                group.drop(wrong)
             groups = [group for group in groups if group.rows]
             batch, _ = self._build(groups)
             self._rejects.sort(key=lambda reject: reject.line_number)
@@ -281,7 +284,7 @@ class Parser:
         names = Counter({group.format.name: len(group.rows) for group in groups})
         return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown, raw)
 
-    def _build(self, groups: list[_Group]) -> tuple[pa.RecordBatch, dict[int, str]]:
+    def _build(self, groups: list[Rows]) -> tuple[pa.RecordBatch, dict[int, str]]:
         numbers = [number for group in groups for number in group.numbers]
         if not numbers:
             return columns.empty(self.schema), {}
@@ -290,11 +293,7 @@ class Parser:
         batch, bad = columns.build(
             [(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order
         )
-        return (batch, bad) if bad else (columns.conform(batch, self.schema), {})
-
-
-def _drop(group: _Group, wrong: set[int]) -> None:
-    kept = [at for at in range(len(group.rows)) if at not in wrong]
-    group.ambiguous = {new for new, at in enumerate(kept) if at in group.ambiguous}
-    group.rows = [group.rows[at] for at in kept]
-    group.numbers = [group.numbers[at] for at in kept]
+        if bad:
+            return batch, bad
+        batch = columns.conform(batch, self.schema)
+        return (columns.with_upstreams(batch, self._upstreams) if self._upstreams else batch), {}

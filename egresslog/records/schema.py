@@ -99,6 +99,9 @@ COLUMNS = {column.name: column for column in (*BASE, *ERA)}
 
 # Internal: how many digits of a second the line printed, so that output prints as many. Dropped by Log.batches().
 PRECISION = "start_time_digits"
+# Internal: the values of an upstream_host that came several times, in text that only looks like JSON.
+UPSTREAMS = "upstream_hosts"
+INTERNAL = (PRECISION, UPSTREAMS)
 
 
 def is_own(name: str) -> bool:

@@ -22,12 +22,12 @@ from typing import NamedTuple
 
 from egresslog.errors import LineError
 from egresslog.records import start_time as times
+from egresslog.records.ambiguity import Ambiguity, Span
 from egresslog.records.fields import NUMBER, Part, parts_of, strict_pattern
 from egresslog.records.operators import ValueKind
 from egresslog.records.schema import Column
 from egresslog.records.template import Template
 
-_BLANK = re.compile(r'[ \t"]')
 _NUMBERS = {ValueKind.NUMBER, ValueKind.LENIENT}
 _DIGITS = re.compile(NUMBER, re.ASCII)
 _EXPECTED = {
@@ -35,8 +35,6 @@ _EXPECTED = {
     ValueKind.NUMBER: "a number of at most 18 digits",
     ValueKind.PROTOCOL: "a protocol",
 }
-
-Span = tuple[int, int]
 
 
 class Row(NamedTuple):
@@ -66,8 +64,7 @@ class TextFormat:
         self.columns, self._kept = _columns(self.parts)
         #: Source of the quick pattern, to be put behind an envelope's prefix; None if it would not be safe.
         self.strict_source = strict_pattern(self.literals, self.parts, self._kept)
-        clients = [index for index, part in enumerate(self.parts) if part.field.client]
-        self._last_client = clients[-1] if clients else -1
+        self._ambiguity = Ambiguity(self.literals, self.parts)
 
     @cached_property
     def strict(self) -> re.Pattern[str] | None:
@@ -75,9 +72,19 @@ class TextFormat:
         return re.compile(self.strict_source, re.ASCII) if self.strict_source is not None else None
 
     @cached_property
-    def _free_end(self) -> TextFormat | None:
+    def _after_sni(self) -> str:
+        """What follows an SNI in the middle, where all values are absent."""
+        index = next((index for index, part in enumerate(self.parts) if part.field.is_sni), len(self.parts))
+        return "-".join(self.literals[index + 1 :])
+
+    def ends_in_sni(self, line: str) -> bool:
+        """Whether a line may have been cut by a newline in its SNI."""
+        return bool(self._after_sni) and self.match(line + self._after_sni) is not None
+
+    @cached_property
+    def free_end_format(self) -> TextFormat | None:
         """The same format with an SNI at the end that may hold anything: what it splits otherwise may be forged."""
-        if self.parts[-1].field.operator != "REQUESTED_SERVER_NAME" or not self.parts[-1].hard:
+        if not self.parts[-1].field.is_sni or not self.parts[-1].hard:
             return None
         return TextFormat(self._template, free_end=True)
 
@@ -93,37 +100,31 @@ class TextFormat:
 
     def match_wide(self, line: str) -> Row | None:
         """As ``match``, without the quick way."""
-        splits = self._split(line)
+        splits = hard = self.split(line)
+        if self.free_end_format and (free := self.free_end_format.split(line)):
+            if hard is None and _is_longer(line[slice(*free[0][-1])]):
+                return None
+            splits = free[0], (hard or free)[1]
         if splits is None:
             return None
         left, right = splits
-        ambiguous = left != right
-        forged_tail = False
-        values: list[str | None] = []
+        ambiguous = hard is None or left != right
+        values = self._ambiguity.certain(line, left, right)
         for index, part in enumerate(self.parts):
-            same = left[index] == right[index]
-            start, end = right[index]
-            text = line[start:end]
-            if index > self._last_client:
-                # What follows the client's headers is Envoy's own: the last place it fits is the true one.
-                forged_tail |= part.hard and not same
-                known = same or part.hard or (forged_tail and not _BLANK.search(text))
-            else:
-                known = same
-            absent = text == "-" or (not text and (part.hard or part.empty_is_absent))
-            value = None if absent or not known else text
-            if value is not None and part.field.kind in _NUMBERS and not _DIGITS.fullmatch(value):
+            value = values[index]
+            if value is None or value == "-" or (not value and (part.hard or part.empty_is_absent)):
+                values[index] = None
+            elif part.field.kind in _NUMBERS and not _DIGITS.fullmatch(value):
                 if part.field.kind is ValueKind.NUMBER:
                     return None
-                value = None
-            values.append(value)
-        if self._free_end and (splits := self._free_end._split(line)):  # noqa: SLF001  (another of this class)
-            ambiguous |= splits[0] != splits[1]
+                values[index] = None
+        if hard is None:
+            values[-1] = None
         return Row(tuple([values[index] for index in self._kept]), ambiguous)
 
-    def _split(self, line: str) -> tuple[list[Span], list[Span]] | None:
+    def split(self, line: str) -> tuple[list[Span], list[Span]] | None:
         """The spans of all fields in the left-most and in the right-most split, or None if there is no split."""
-        size, first, last = len(line), self._anchors[0], self._anchors[-1]
+        size, first, last = len(line), self.anchors[0], self.anchors[-1]
         head = first.forward.match(line)
         if not head:
             return None
@@ -131,7 +132,7 @@ class TextFormat:
             spans = [head.span(group + 1) for group in range(len(self.parts))]
             return (spans, spans) if head.end() == size else None
         left = [head]
-        for anchor in self._anchors[1:-1]:
+        for anchor in self.anchors[1:-1]:
             found = anchor.forward.search(line, left[-1].end())
             if not found:
                 return None
@@ -141,7 +142,7 @@ class TextFormat:
         if not tail or left[-1].end() > size - tail.end():
             return None
         right = [tail]
-        for anchor in self._anchors[-2:0:-1]:
+        for anchor in self.anchors[-2:0:-1]:
             found = anchor.backward.search(mirror, right[-1].end(), size - head.end())
             if not found:
                 return None
@@ -177,7 +178,7 @@ class TextFormat:
     def explain(self, line: str) -> LineError:
         """Says where, from the left, the line stops to fit."""
         position = 0
-        for number, anchor in enumerate(self._anchors):
+        for number, anchor in enumerate(self.anchors):
             found = anchor.forward.search(line, position) if number else anchor.forward.match(line)
             if found:
                 position = found.end()
@@ -209,7 +210,8 @@ class TextFormat:
         return _error(line, position, f"expected the end of the line after {self.parts[-1].label}")
 
     @cached_property
-    def _anchors(self) -> list[_Anchor]:
+    def anchors(self) -> list[_Anchor]:
+        """What stands between the free values, from left to right."""
         anchors, first = [], 0
         soft = [index for index, part in enumerate(self.parts) if not part.hard]
         for index in [*soft, len(self.parts)]:
@@ -224,6 +226,11 @@ class TextFormat:
             anchors.append(_Anchor(first, index, re.compile(forward, re.ASCII), re.compile(backward, re.ASCII)))
             first = index + 1
         return anchors
+
+
+def _is_longer(sni: str) -> bool:
+    """Whether what would be an SNI at the end is a value more: a line of a longer format, such as Istio 1.3's."""
+    return sni.count(" ") == 1 and '"' not in sni
 
 
 def _flip(found: re.Match[str], size: int) -> list[Span]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from egresslog.records.batch import each, host_of_authority, host_of_cluster, host_of_sni, ip_of, ips
 from egresslog.records.flags import FLAGS
-from egresslog.records.schema import ARROW, BASE
+from egresslog.records.schema import ARROW, BASE, UPSTREAMS
 from egresslog.verification.statements import statement
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ _KEPT = (
 def _schema() -> pa.Schema:
     names = [column.name for column in BASE]
     empty = pa.RecordBatch.from_arrays(
-        [pa.array([], ARROW[column.type]) for column in BASE] + [pa.array([], pa.string())], names=[*names, "line"]
+        [pa.array([], ARROW[column.type]) for column in BASE]
+        + [pa.array([], pa.string()), pa.array([], pa.list_(pa.string()))],
+        names=[*names, "line", UPSTREAMS],
     )
     return prepare(empty, bool).schema
 
@@ -55,7 +57,7 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     """The evidence in records.
 
     Args:
-        batch: records with all columns, and ``line``, the line as it came.
+        batch: records with all columns, UPSTREAMS, and ``line``, the line as it came.
         is_external: whether an IP lies outside the cluster.
         flags_known: False for a format without response flags; they are ``?`` then.
 
@@ -68,6 +70,8 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
         ``authority_host``, ``upstream_local_ip``, ``downstream_local_ip``, and whether an address is an outside one:
         ``upstream_is_external``, ``downstream_local_is_external``, ``source_is_external``.
     """
+    if batch[UPSTREAMS].null_count < len(batch):
+        batch = _accused(batch, is_external)
     columns: dict[str, pa.Array] = {name: batch[name] for name in _KEPT}
     start = pc.min_element_wise(batch["start_time"].cast(pa.int64()), _LATEST, skip_nulls=False)
     duration = pc.max_element_wise(pc.min_element_wise(pc.fill_null(batch["duration"], 0), _LONGEST), 0)
@@ -98,6 +102,21 @@ def prepare(batch: pa.RecordBatch, is_external: Callable[[str], bool], *, flags_
     columns["downstream_local_is_external"] = each(columns["downstream_local_ip"], is_external, pa.bool_())
     columns["source_is_external"] = each(columns["source_ip"], is_external, pa.bool_())
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _accused(batch: pa.RecordBatch, is_external: Callable[[str], bool]) -> pa.RecordBatch:
+    """The batch where an upstream that came several times is the outside one, if there is one: it may be a bypass."""
+    hosts, addresses = batch["upstream_host"].to_pylist(), batch["upstream_ip"].to_pylist()
+    wanted = batch["downstream_local_address"].to_pylist()
+    for row, upstreams in enumerate(batch[UPSTREAMS].to_pylist()):
+        # Past the gateway the upstream is mostly what the client wanted: of several outside ones, the likely one.
+        for upstream in sorted(upstreams or (), key=lambda upstream: upstream != wanted[row]):
+            address = ip_of(upstream)
+            if hosts[row] is None and address and is_external(address):
+                hosts[row], addresses[row] = upstream, address
+    for name, values in (("upstream_host", hosts), ("upstream_ip", addresses)):
+        batch = batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return batch
 
 
 def is_inbound(batch: pa.RecordBatch) -> pa.Array:

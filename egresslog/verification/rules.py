@@ -142,7 +142,8 @@ SIDECAR = (
     ),
     DecisionRule(
         "block-all",
-        "route_name = 'block_all'"
+        # Nothing that was refused has an upstream; a line of Istio 1.1 or 1.2 with a blank in its SNI may show a route.
+        "(route_name = 'block_all' AND upstream_host IS NULL)"
         " OR (response_code_details = 'direct_response' AND response_code = 502 AND upstream_cluster IS NULL)",
     ),
     DecisionRule("rbac-denied", _RBAC),
@@ -230,7 +231,8 @@ GATEWAY = (
     ),
     DecisionRule(
         "gateway-no-filter-chain-mesh-sni",
-        "has_flag(response_flags, ['NR']) AND starts_with(requested_server_name, 'outbound_.')",
+        # Some releases of Envoy print invalid: before it, for its underscores (docs/access-log-formats.md, 7.3).
+        "has_flag(response_flags, ['NR']) AND regexp_matches(requested_server_name, '^(invalid:)?outbound_[.]')",
     ),
     DecisionRule("gateway-no-filter-chain", "has_flag(response_flags, ['NR']) AND requested_server_name IS NOT NULL"),
     DecisionRule("gateway-expects-tls", "has_flag(response_flags, ['NR'])"),

@@ -13,7 +13,8 @@ SELECT
     false, id, downstream_remote_address, downstream_local_address,
     source_ip, is_http, method, path, authority, response_code, bytes_sent,
     start_ns, end_ns, has_flag(response_flags, ['NR', 'DPE']) AND upstream_host IS NULL,
-    CASE WHEN starts_with(requested_server_name, 'outbound_.') THEN requested_server_name END
+    -- Some releases of Envoy print invalid: before it, for its underscores (docs/access-log-formats.md, 7.3).
+    nullif(regexp_extract(requested_server_name, '^(?:invalid:)?(outbound_[.].*)', 1), '')
 FROM gateway_cases
 WHERE NOT ambiguous AND finding <> 'sidecar-lines-in-gateway-log'
     AND coalesce(downstream_local_address, '') NOT LIKE 'envoy://%';

@@ -1,10 +1,10 @@
--- Lines that could not be read and may be about a host: rejected lines, and sidecar lines whose upstream the possible
--- splits do not agree on. They mention the host, an address it was reached at, or the cluster for unknown traffic.
+-- Lines that could not be read and may be about a host: rejected lines, and ambiguous sidecar lines, whose agreed
+-- upstream may be a decoy. They mention the host, an address it was reached at, or the cluster for unknown traffic.
 CREATE TABLE unreadable_mentions AS
 WITH unreadable AS (
     SELECT hop, origin, line_number, line FROM rejected_lines
     UNION ALL
-    SELECT 'sidecar', origin, line_number, line FROM sidecar_lines WHERE ambiguous AND upstream_ip IS NULL
+    SELECT 'sidecar', origin, line_number, line FROM sidecar_lines WHERE ambiguous
 ),
 terms AS (
     SELECT
@@ -28,4 +28,10 @@ FROM (
     SELECT a.host, u.* FROM unreadable u JOIN asked_terms a ON contains(lower(u.line), a.value)
     UNION ALL
     SELECT a.host, u.* FROM unreadable u CROSS JOIN asked_hosts a WHERE contains(u.line, 'PassthroughCluster')
+)
+-- Not what a case of the host already tells.
+WHERE (host, hop, line_number, origin) NOT IN (
+    SELECT h.host, 'sidecar', s.line_number, s.origin
+    FROM host_cases h JOIN cases c USING (case_id) JOIN sidecar_lines s ON s.rowid = c.sidecar_id
+    WHERE s.ambiguous
 );

@@ -1,0 +1,115 @@
+r"""JSON as access logs hold it: keys that come twice, bytes that are no UTF-8, and text that only looks like JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Self
+
+from egresslog.errors import LineError
+
+_OCTAL = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
+# A key with a string, a number or nothing like that, wherever in a line: a quote may have broken the object around it.
+_MEMBER = re.compile(
+    r'"([^"\\]{1,256})"\s{0,8}:\s{0,8}("(?:[^"\\]|\\.)*+"(?=\s{0,8}[,}])|[-\w.+]{1,40}(?=\s{0,8}[,}])|)'
+)
+
+
+class Repeated(dict[str, Any]):
+    """An object in which a key came twice: somebody forged a quote into a text that only looks like JSON.
+
+    Such a key's value is None; ``every`` has all its values.
+    """
+
+    every: Mapping[str, list[Any]]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, Any]]) -> Self:
+        """An object of keys and values as they came."""
+        every: dict[str, list[Any]] = {}
+        for key, value in pairs:
+            every.setdefault(key, []).append(value)
+        repeated = cls({key: values[0] if len(values) == 1 else None for key, values in every.items()})
+        repeated.every = every
+        return repeated
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    return Repeated.of(pairs)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
+
+
+def load(line: str) -> Any:
+    """The JSON value in ``line``, with octal escapes read as the bytes they stand for.
+
+    Raises:
+        LineError: not JSON, or nested too deep.
+    """
+    try:
+        return _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        problem = error
+    except (ValueError, RecursionError):
+        raise LineError("a number or nesting too large for JSON at byte 0", 0) from None
+    if "Invalid \\escape" in problem.msg:
+        try:
+            # Bytes become the lone surrogates that Python's `surrogateescape` uses for them in text lines, too.
+            return _DECODER.decode(_OCTAL.sub(_byte, line))
+        except (ValueError, RecursionError):
+            pass
+    byte = len(line[: problem.pos].encode("utf-8", "surrogateescape"))
+    raise LineError(f"not valid JSON: {problem.msg} at byte {byte}", byte)
+
+
+def _byte(found: re.Match[str]) -> str:
+    if not found[1]:
+        return found[0]
+    code = int(found[1], 8)
+    return f"\\u00{code:02x}" if code < 128 else f"\\udc{code:02x}"  # noqa: PLR2004
+
+
+def reach(value: Any, path: tuple[str | int, ...]) -> tuple[Any, bool]:
+    """The value at ``path``, and whether a key on the way came twice."""
+    repeated = False
+    for step in path:
+        repeated |= isinstance(value, Repeated)
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and step < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value, repeated
+
+
+def every(value: Any, path: tuple[str | int, ...]) -> Iterator[Any]:
+    """All values at ``path``, whichever of repeated keys lead there."""
+    if not path:
+        yield value
+    elif isinstance(value, Repeated):
+        for inner in value.every.get(str(path[0]), ()):
+            yield from every(inner, path[1:])
+    else:
+        yield from every(reach(value, path[:1])[0], path[1:])
+
+
+def members(line: str, keys: AbstractSet[str]) -> Repeated:
+    """Those of ``keys`` that stand anywhere in a line that is no JSON.
+
+    Values that are no string, number or null are None.
+    """
+    return Repeated.of((found[1], _scalar(found[2])) for found in _MEMBER.finditer(line) if found[1] in keys)
+
+
+def _scalar(text: str) -> Any:
+    """The value of a string, number or null as JSON writes it; None for anything else."""
+    try:
+        value = load(text)
+    except LineError:
+        return None
+    return None if isinstance(value, dict | list) else value
