@@ -74,18 +74,24 @@ def of_hosts(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dic
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection, hosts: Sequence[str]) -> dict[str, Finding]:
-    """By host, the finding about lines that could not be read and mention it."""
+    """By host, the finding about lines that could not be read and mention it, or may be about every host."""
     query = f"""
         SELECT host, count(*) AS lines, list(struct_pack(hop, origin, line_number, line)
                                              ORDER BY hop, origin, line_number)[:{EVIDENCE}] AS evidence
-        FROM unreadable_mentions WHERE host IN (SELECT unnest(?::VARCHAR[])) GROUP BY host"""
+        FROM unreadable_mentions WHERE host IS NULL OR host IN (SELECT unnest(?::VARCHAR[])) GROUP BY host"""
+    found = {row["host"]: row for row in rows(connection, query, [list(hosts)])}
+    of_every_host = found.pop(None, {"lines": 0, "evidence": []})
     return {
-        row["host"]: finding(
+        host: finding(
             "unreadable-lines",
-            row["lines"],
-            tuple(Line(**line, case=-at) for at, line in enumerate(row["evidence"], 1)),
+            row["lines"] + of_every_host["lines"],
+            tuple(
+                Line(**line, case=-at)
+                for at, line in enumerate((row["evidence"] + of_every_host["evidence"])[:EVIDENCE], 1)
+            ),
         )
-        for row in rows(connection, query, [list(hosts)])
+        for host in hosts
+        if (row := found.get(host, {"lines": 0, "evidence": []}))["lines"] + of_every_host["lines"]
     }
 
 

@@ -1,37 +1,46 @@
 -- Lines that could not be read and may be about a host: rejected lines, and ambiguous sidecar lines, whose agreed
 -- upstream may be a decoy. They mention the host, an address it was reached at, or the cluster for unknown traffic.
 CREATE TABLE unreadable_mentions AS
-WITH unreadable AS (
-    SELECT hop, origin, line_number, line FROM rejected_lines
-    UNION ALL
-    SELECT 'sidecar', origin, line_number, line FROM sidecar_lines WHERE ambiguous
-),
-terms AS (
-    SELECT
-        * EXCLUDE (words),
-        unnest(words) AS term
-    FROM (
-        SELECT
-            *,
-            list_distinct(
-                regexp_extract_all(lower(line), '[a-z0-9_-]+(?:[.][a-z0-9_-]+)+|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:]*')
-            ) AS words
-        FROM unreadable
-    )
-)
-SELECT DISTINCT host, hop, origin, line_number, line
-FROM (
-    SELECT v.host, t.* EXCLUDE (term) FROM terms t JOIN verdicts v ON v.host = t.term
-    UNION ALL
-    SELECT a.host, t.* EXCLUDE (term) FROM terms t JOIN any_addresses a ON a.ip = t.term
-    UNION ALL
-    SELECT a.host, u.* FROM unreadable u JOIN asked_terms a ON contains(lower(u.line), a.value)
-    UNION ALL
-    SELECT a.host, u.* FROM unreadable u CROSS JOIN asked_hosts a WHERE contains(u.line, 'PassthroughCluster')
-)
--- Not what a case of the host already tells.
-WHERE (host, hop, line_number, origin) NOT IN (
-    SELECT h.host, 'sidecar', s.line_number, s.origin
+WITH told AS (
+    -- Ambiguous lines that are cases: of these hosts nothing more is to be told.
+    SELECT DISTINCT h.host, s.rowid AS sidecar_id
     FROM host_cases h JOIN cases c USING (case_id) JOIN sidecar_lines s ON s.rowid = c.sidecar_id
     WHERE s.ambiguous
-);
+),
+unreadable AS (
+    SELECT
+        *,
+        contains(line, 'PassthroughCluster') AND EXISTS (FROM asked_hosts)
+            AND coalesce(sidecar_id NOT IN (SELECT sidecar_id FROM told), true) AS of_every_host
+    FROM (
+        SELECT NULL::BIGINT AS sidecar_id, hop, origin, line_number, line FROM rejected_lines
+        UNION ALL
+        SELECT rowid, 'sidecar', origin, line_number, line FROM sidecar_lines WHERE ambiguous
+    )
+),
+words AS (
+    SELECT
+        sidecar_id, hop, origin, line_number, line,
+        unnest(
+            list_distinct(
+                regexp_extract_all(lower(line), '[a-z0-9_-]+(?:[.][a-z0-9_-]+)+|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:]*')
+            )
+        ) AS word
+    FROM unreadable
+    WHERE NOT of_every_host
+),
+mentions AS (
+    SELECT v.host, w.* EXCLUDE (word) FROM words w JOIN verdicts v ON v.host = w.word
+    UNION ALL
+    SELECT a.host, w.* EXCLUDE (word) FROM words w JOIN any_addresses a ON a.ip = w.word
+    UNION ALL
+    SELECT a.host, u.* EXCLUDE (of_every_host)
+    FROM unreadable u JOIN asked_terms a ON contains(lower(u.line), a.value)
+    WHERE NOT u.of_every_host
+)
+SELECT DISTINCT host, hop, origin, line_number, line
+FROM mentions m
+WHERE NOT EXISTS (FROM told t WHERE t.host = m.host AND t.sidecar_id = m.sidecar_id)
+UNION ALL
+-- Not a row for each host: many lines and many hosts would be too many.
+SELECT NULL, hop, origin, line_number, line FROM unreadable WHERE of_every_host;
