@@ -167,7 +167,7 @@ def hidden(chance: Random, number: int, folder: Path, counts: Counter[str]) -> l
     )
     sidecar.write_text(
         "".join(
-            f"{to_gateway(**pair, local=end)}\n{bypass.line}\n"
+            f"{to_gateway(**pair, downstream_local=end)}\n{bypass.line}\n"
             for pair, end, bypass in zip(pairs, ends, tried, strict=True)
         ),
         encoding="utf-8",

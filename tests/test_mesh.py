@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import GRANTS, role
-from egresslog.records.catalogue import named, resolve
+from egresslog.records.catalogue import format_named, resolve
 
 GATEWAY = {"istio": "egressgateway", "pod-template-hash": "7d9f"}
 SIDECAR = {"app": "sleep"}
@@ -655,7 +655,7 @@ def test_the_format_can_be_used() -> None:
     """What comes out goes into the catalogue."""
     for mesh, provider in ((PROVIDERS, "labels"), (PROVIDERS, "text"), (PROVIDERS, "envoy")):
         assert resolve(ask(mesh, telemetry("egress/a", entry(provider))).format).all
-    own = yaml.safe_dump({"accessLogFile": "/dev/stdout", "accessLogFormat": named("istio-1.9").source})
+    own = yaml.safe_dump({"accessLogFile": "/dev/stdout", "accessLogFormat": format_named("istio-1.9").source})
     assert [made.name for made in resolve(ask(own).format).all] == ["istio-1.9"]
 
 
@@ -730,7 +730,7 @@ def test_rights_for_the_routing_configuration() -> None:
 def test_rights_write_nothing() -> None:
     """Nothing is changed, no secret is read; only the probe may run something."""
     for grant in GRANTS:
-        assert set(grant.verbs) <= {"get", "list", "watch"} or grant.at == "probe"
+        assert set(grant.verbs) <= {"get", "list", "watch"} or grant.place == "probe"
         assert "secrets" not in grant.resources
     text = role("istio-system", sidecars=True, probe=False, static=True)
     assert "exec" not in text

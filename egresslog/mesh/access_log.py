@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from egresslog.mesh import configmap, telemetry
 from egresslog.mesh.advice import switch_on
-from egresslog.mesh.configmap import MeshConfig, Sink, Template
-from egresslog.mesh.telemetry import Layer, Proxy, Scope, State
+from egresslog.mesh.configmap import FormatSource, MeshConfig, Sink
+from egresslog.mesh.telemetry import Layer, ProviderState, Proxy, Scope
 
 _LET_READ = "Let egresslog read {}, or see in the log itself whether there are lines."
 
@@ -37,7 +37,7 @@ class AccessLog:
     """
 
     written: bool | None
-    format: Template = None
+    format: FormatSource = None
     encoding: str = "TEXT"
     why: str = ""
     advice: str = ""
@@ -50,7 +50,7 @@ class _Active(NamedTuple):
     """A provider that logs, or would if it were not disabled."""
 
     sink: Sink
-    state: State
+    state: ProviderState
 
 
 class _Context(NamedTuple):
@@ -137,17 +137,17 @@ def _reconcile(context: _Context, new: AccessLog, old: AccessLog) -> AccessLog:
     return AccessLog(None, on.format, on.encoding, why, off.advice, on.filtered, on.omit_empty)
 
 
-def _levels(context: _Context, *, old: bool) -> Sequence[Layer]:
+def _layers(context: _Context, *, old: bool) -> Sequence[Layer]:
     return telemetry.older(context.scope.layers) if old else context.scope.layers
 
 
-def _states(context: _Context, *, old: bool) -> dict[str, State]:
-    layers = _levels(context, old=old)
+def _states(context: _Context, *, old: bool) -> dict[str, ProviderState]:
+    layers = _layers(context, old=old)
     return telemetry.merge(layers, context.config.defaults, context.proxy.mode, old=old)
 
 
 def _decide(context: _Context, *, old: bool) -> AccessLog:
-    config, layers, states = context.config, _levels(context, old=old), _states(context, old=old)
+    config, layers, states = context.config, _layers(context, old=old), _states(context, old=old)
     found = {name: (config.provider(name), state) for name, state in states.items()}
     active = [_Active(sink, state) for sink, state in found.values() if sink and (sink.path or sink.receiver)]
     if active:
@@ -199,11 +199,11 @@ def _by_file(context: _Context) -> AccessLog:
     return replace(context.off(why), by_file=True)
 
 
-def _disabled(context: _Context, state: State, names: Sequence[str]) -> AccessLog:
+def _disabled(context: _Context, state: ProviderState, names: Sequence[str]) -> AccessLog:
     return context.off(f"{_source(context, state)}: accessLogging disabled ({_providers(names)})")
 
 
-def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, State]) -> str:
+def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, ProviderState]) -> str:
     """Why what is configured comes to no access log."""
     config, mode = context.config, context.proxy.mode
     rules = [rule for layer in layers for rule in layer.rules]
@@ -215,7 +215,7 @@ def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, St
     return f"{rules[-1].resource}: accessLogging names no provider, and the mesh has no default one"
 
 
-def _source(context: _Context, state: State) -> str:
+def _source(context: _Context, state: ProviderState) -> str:
     return state.resource or f"{context.configmap}, defaultProviders.accessLogging"
 
 

@@ -15,12 +15,12 @@ class Grant(NamedTuple):
     """One rule, and what it is for.
 
     Attributes:
-        at: where it is granted: ``logs`` are the namespaces whose logs are read, ``mesh`` is the root namespace,
+        place: where it is granted: ``logs`` are the namespaces whose logs are read, ``mesh`` is the root namespace,
             ``probe`` where the probe runs, ``static`` everywhere.
         names: the only objects it is for, empty for all.
     """
 
-    at: str
+    place: str
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
@@ -94,7 +94,7 @@ def role(
     for place in sorted(set().union(*places.values())):  # everywhere first: what is granted there needs no Role
         for grant in GRANTS:
             above = [*rules.get(place, ()), *rules.get(_EVERYWHERE, ())]
-            if place in places[grant.at] and grant[1:4] not in [known[1:4] for known in above]:
+            if place in places[grant.place] and grant[1:4] not in [known[1:4] for known in above]:
                 rules.setdefault(place, []).append(grant)
     head = f"# Name whom it is for instead of {SUBJECT}, then: kubectl apply -f -\n"
     return head + "---\n".join(_documents(place, name, granted) for place, granted in sorted(rules.items()))

@@ -74,18 +74,18 @@ _CONTINUATION = re.compile(
 
 
 class Envelope(NamedTuple):
-    """A line without one envelope. ``part``: more of the same line follows in its ``stream``."""
+    """A line without one envelope. ``partial``: more of the same line follows in its ``stream``."""
 
     name: str
     message: str
     stream: str = ""
-    part: bool = False
+    partial: bool = False
 
 
 def unwrap(line: str) -> Envelope | None:
     """Takes one envelope off a line that is not JSON."""
     if found := _CRI.match(line):
-        return Envelope("cri", line[found.end() :], found[1], part=found[2] == "P")
+        return Envelope("cri", line[found.end() :], found[1], partial=found[2] == "P")
     for name, pattern in _PREFIXES.items():
         if found := pattern.match(line):
             return Envelope(name, line[found.end() :])
@@ -102,7 +102,7 @@ def unwrap_object(found: dict[str, Any]) -> Envelope | None:
     if isinstance(message, str) and found.keys() <= _FLUENT:
         parts = found.keys() <= _DOCKER and "time" in found
         complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
-        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), part=parts and not complete)
+        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), partial=parts and not complete)
     message = found.get("message")
     if isinstance(message, str) and found.keys() <= _BEATS:
         return Envelope("beats", message.removesuffix("\n"))

@@ -46,7 +46,7 @@ class RowFormat(Protocol):
     def columns(self) -> tuple[Column, ...]:
         """The columns of a row, in order."""
 
-    def shape(self, column: str) -> TimeConverter | None:
+    def time_format(self, column: str) -> TimeConverter | None:
         """How a time column prints."""
 
 
@@ -104,8 +104,8 @@ UPSTREAMS = "upstream_hosts"
 INTERNAL = (PRECISION, UPSTREAMS)
 
 
-def is_own(name: str) -> bool:
-    """Whether ``name`` is a column of every record."""
+def is_known(name: str) -> bool:
+    """Whether ``name`` is a known column: one of every record, or of Istio 1.1 to 1.7."""
     return name in COLUMNS
 
 

@@ -44,8 +44,8 @@ def _match(connection: duckdb.DuckDBPyConnection, asked: Sequence[AskedHost]) ->
     tests = [(host.text, host.matches) for host in names]
     _create_matches(connection, "asked_names", values, tests)
     wildcards = [value for value in values if value.startswith("*.")]
-    covered = [(host.text, host.is_covered_by) for host in names]
-    _create_matches(connection, "wildcard_clusters", wildcards, covered)
+    coverage_tests = [(host.text, host.is_covered_by) for host in names]
+    _create_matches(connection, "wildcard_clusters", wildcards, coverage_tests)
     ips = [(host.text, host.matches) for host in asked if host.network]
     _create_matches(connection, "asked_ips", _distinct(connection, "SELECT ip AS value FROM cases"), ips)
 
