@@ -19,14 +19,11 @@ from egresslog.records import batch as columns
 from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
+from egresslog.records.classifier import Classifier, ProxyMessage
 from egresslog.records.format import Format
-from egresslog.records.json_format import JsonRow
-from egresslog.records.json_text import DuplicateKeys, load
 from egresslog.records.rows import Rows
-from egresslog.records.text_format import TextRow
 
 _ENVELOPES_DEEP = 4
-_PODS = 10_000  # names that a stream may have
 
 
 @dataclass
@@ -45,10 +42,6 @@ class _PartialLine:
         self.size += len(message)
 
 
-class _ProxyMessage:
-    """The proxy's own message."""
-
-
 @dataclass(frozen=True)
 class _LinePattern:
     """The pattern that takes the next line if it is like the last: envelopes and format in one expression."""
@@ -64,11 +57,11 @@ class Parser:
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
         self.schema = columns.output_schema(formats.columns)
+        self._classifier = Classifier(formats)
         self._origin = ""
         self._parts: dict[str, _PartialLine] = {}
         self._continues = False
         self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
-        self._stern: set[str] = set()  # prefixes seen: pod and container
         self._pattern: _LinePattern | None = None
         self._patterns: dict[tuple[str, ...], _LinePattern] = {}
         self._begin()
@@ -132,15 +125,13 @@ class Parser:
     def _text(self, text: str, raw: str, number: int, envelopes: tuple[str, ...], note: str = "") -> None:
         """Takes envelopes off until a record, a message of the proxy or a reject is left."""
         while True:
-            found = self._classify(text)
+            found = self._classifier.classify(text, self._pattern.format if self._pattern else None)
             if isinstance(found, LineMatch):
                 self._record(found, number, envelopes)
-            elif isinstance(found, _ProxyMessage):
+            elif isinstance(found, ProxyMessage):
                 self._other += 1
                 self._continues |= bool(text.strip())  # a blank line neither begins nor ends a message
             elif isinstance(found, envelope.Envelope) and len(envelopes) < _ENVELOPES_DEEP:
-                if found.name == "stern" and len(self._stern) < _PODS:
-                    self._stern.add(text.removesuffix(found.message))
                 text, envelopes = found.message, (*envelopes, found.name)
                 if found.partial or found.stream in self._parts:
                     part = self._parts.setdefault(found.stream, _PartialLine(number))
@@ -161,73 +152,6 @@ class Parser:
                     log_format.text.ends_in_sni(text) for log_format in self.formats.all if log_format.text
                 )
             return
-
-    def _classify(self, text: str) -> LineMatch | envelope.Envelope | LineError | _ProxyMessage:
-        """What one message is, apart from what came before it."""
-        formats = self.formats
-        # A log that was truncated while it was written begins with NULs (copytruncate); joined files hold BOMs.
-        text = text.lstrip("\0\ufeff") if text[:1] in {"\0", "\ufeff"} else text
-        if match := formats.match_strict(text):
-            return match
-        if formats.forced and (match := self._forced(formats.forced, text)):
-            return match
-        problem: LineError | None = None
-        if text.startswith("{"):
-            try:
-                found = load(text)
-            except LineError as error:
-                problem = error
-            else:
-                if isinstance(found, dict):
-                    return self._object(found)
-        if envelope.is_other(text):
-            mark = envelope.access_mark(text)
-            return LineError(mark, 0) if mark else _ProxyMessage()
-        if not formats.forced and (match := self._wide(text)):
-            return match
-        return problem or envelope.unwrap(text) or self._under_stern(text) or formats.explain(text)
-
-    def _wide(self, text: str) -> LineMatch | None:
-        """A line in which somebody wrote quotes, or None."""
-        likely = self._pattern.format if self._pattern else None
-        return self.formats.match_wide(text, likely) or (self.formats.match_broken(text) if text[:1] == "{" else None)
-
-    def _under_stern(self, text: str) -> envelope.Envelope | None:
-        """A continuation line: only names that stern put before other lines tell that they are its prefix."""
-        for words in (2, 3):
-            prefix = " ".join(text.split(" ", words)[:words]) + " "
-            if prefix in self._stern:
-                return envelope.Envelope("stern", text.removeprefix(prefix))
-        return None
-
-    @staticmethod
-    def _forced(log_format: Format, text: str) -> LineMatch | None:
-        """A line of the one format that was asked for; what a client wrote into it must not make it anything else."""
-        if log_format.json is None:
-            row: TextRow | JsonRow | None = log_format.read_wide(text)
-        else:
-            try:
-                row = log_format.read_line(text)
-            except LineError:
-                row = None
-        upstreams = row.upstreams if isinstance(row, JsonRow) else ()
-        return LineMatch(log_format, row.values, row.ambiguous, (), upstreams) if row else None
-
-    def _object(self, found: dict[str, Any]) -> LineMatch | envelope.Envelope | LineError | _ProxyMessage:
-        try:
-            match = self.formats.match_object(found)
-        except LineError as error:
-            return error
-        if match:
-            return match
-        if isinstance(found, DuplicateKeys):
-            return LineError("a key comes twice: a text log that only looks like JSON, or a forged one, at byte 0", 0)
-        if inside := envelope.unwrap_object(found):
-            return inside
-        if not envelope.is_other_object(found):
-            return self.formats.explain_keys(found)
-        mark = envelope.access_mark_of_object(found)
-        return LineError(mark, 0) if mark else _ProxyMessage()
 
     def _group(self, log_format: Format) -> Rows:
         return self._groups.setdefault(log_format.name, Rows(log_format))
