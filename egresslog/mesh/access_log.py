@@ -18,7 +18,7 @@ from egresslog.mesh.advice import switch_on
 from egresslog.mesh.configmap import FormatSource, MeshConfig, Sink
 from egresslog.mesh.telemetry import Layer, ProviderState, Proxy, Scope
 
-_LET_READ = "Let egresslog read {}, or see in the log itself whether there are lines."
+_LET_READ = "Let egresslog read {}, or check whether the log itself has lines."
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def access_log(
         return _without_configmap(context, read)
     if telemetries is None:
         alone = _decide(context, old=False)
-        why = f"{alone.why}; but the Telemetry resources, which have the last word, were not read"
+        why = f"{alone.why}; but the Telemetry resources, which override it, were not read"
         return replace(alone, written=None, why=why, advice=_LET_READ.format("the Telemetry resources (verb list)"))
     if scope.partial:
         why = f"{scope.partial[0]} is for some services of the waypoint only"
@@ -131,7 +131,10 @@ def _reconcile(context: _Context, new: AccessLog, old: AccessLog) -> AccessLog:
         return new
     on, off = (new, old) if new.written else (old, new)
     if new.by_file:
-        why = f"{old.why}; from about Istio 1.20 on, the mesh's own file holds then ({context.file}), before, none"
+        why = (
+            f"{old.why}; from about Istio 1.20 on, the mesh-wide accessLogFile applies instead ({context.file}),"
+            " before that, none"
+        )
     else:
         why = f"releases of Istio differ: {new.why}; before about 1.20, {old.why}"
     return AccessLog(None, on.format, on.encoding, why, off.advice, on.filtered, on.omit_empty)
@@ -176,10 +179,12 @@ def _by_providers(context: _Context, active: Sequence[_Active]) -> AccessLog:
     why = f"{_source(context, best.state)}: provider {best.sink.name} to {best.sink.path}"
     advice = [best.sink.note + "."] if best.sink.note else []
     if best.state.filter is not None:
-        why += f", only what meets {_short(best.state.filter)}"
+        why += f", only what matches {_short(best.state.filter)}"
         advice.append(f"A missing line proves nothing: for evidence, remove the filter from {best.state.filtered_by}.")
     if len(shown) > 1:
-        advice.append(f"Providers {', '.join(names)} all write the same requests, which then count as often: keep one.")
+        advice.append(
+            f"Providers {', '.join(names)} all log the same requests, so each request counts several times: keep one."
+        )
     return AccessLog(
         True, best.sink.format, best.sink.encoding, why, " ".join(advice), best.state.filter, best.sink.omit_empty
     )  # fmt: skip
@@ -211,7 +216,7 @@ def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, Pr
         lacks = "writes no access log" if config.provider(name) else "is not among the mesh's extensionProviders"
         return f"{_source(context, state)}: provider {name} {lacks}"
     if not any(rule.applies(mode) for rule in rules):
-        return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, what leaves is {mode}"
+        return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, but outgoing traffic is {mode}"
     return f"{rules[-1].resource}: accessLogging names no provider, and the mesh has no default one"
 
 
@@ -225,7 +230,7 @@ def _providers(names: Sequence[str]) -> str:
 
 def _destination(sink: Sink) -> str:
     if sink.path == "/dev/null":
-        return "/dev/null, which throws it away"
+        return "/dev/null, which discards it"
     if sink.readable:
         return sink.path
     return sink.receiver or f"{_short(sink.path)}, a file in the container that the log API does not serve"

@@ -48,7 +48,7 @@ def formats() -> tuple[Format, ...]:
     place = folder()
     found = [entry for entry in place.iterdir() if entry.name.endswith(".toml")] if place.is_dir() else []
     if not found:
-        raise CatalogueError(f"no formats in {place}: the installation is broken, install egresslog again")
+        raise CatalogueError(f"no formats in {place}: the installation is broken; reinstall egresslog")
     return tuple(sorted((Format.read_toml(entry) for entry in found), key=lambda log_format: log_format.name))
 
 
@@ -219,4 +219,4 @@ class Formats:
             parts.append(f"no key {missing[0]!r}")
         if unknown := sorted(keys - nearest.json.keys):
             parts.append(f"unknown key {unknown[0][:60]!r}")
-        return LineError(f"JSON of no known format ({nearest.name} is nearest: {', '.join(parts)}) at byte 0", 0)
+        return LineError(f"JSON of no known format ({nearest.name} is closest: {', '.join(parts)}) at byte 0", 0)

@@ -96,7 +96,7 @@ class Classifier:
         if match:
             return match
         if isinstance(found, DuplicateKeys):
-            return LineError("a key comes twice: a text log that only looks like JSON, or a forged one, at byte 0", 0)
+            return LineError("a duplicate key: text that only looks like JSON, or a forged line, at byte 0", 0)
         if inside := envelope.unwrap_object(found):
             return inside
         if not envelope.is_other_object(found):

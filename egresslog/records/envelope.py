@@ -117,7 +117,7 @@ def is_other(line: str) -> bool:
 def access_mark(line: str) -> str:
     """Why a message of the proxy's is not passed over: it holds an access-log record that is not read; "" if none."""
     if _ZTUNNEL_RECORD.search(line):
-        return "a line of ztunnel's access log, which is not read, at byte 0"
+        return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if found := _ENVOY_RECORD.search(line):
         byte = len(line[: found.start()].encode("utf-8", "surrogateescape"))
         return f"an access-log line inside another message at byte {byte}"
@@ -127,7 +127,7 @@ def access_mark(line: str) -> str:
 def access_mark_of_object(found: dict[str, Any]) -> str:
     """As ``access_mark``, of a JSON message of the agent or ztunnel."""
     if found.get("scope") == "access" or {"src.addr", "dst.addr"} & found.keys():
-        return "a line of ztunnel's access log, which is not read, at byte 0"
+        return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if {"upstream_host", "upstream_cluster"} & found.keys():
         return "an access-log record inside another message at byte 0"
     texts = (value for value in found.values() if isinstance(value, str))

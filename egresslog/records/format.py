@@ -219,7 +219,7 @@ class Format:
                 expected = sample.record.get(name, False if name == "ambiguous" else None)
                 if name in own | sample.record.keys() and value != _utc(expected):
                     raise FormatError(
-                        f"{self.name}: sample {sample.about!r}: {name} is {value!r}, its record says {expected!r}"
+                        f"{self.name}: sample {sample.about!r}: {name} is {value!r}, expected {expected!r}"
                     )
             if unknown := sample.record.keys() - record.keys():
                 raise FormatError(f"{self.name}: sample {sample.about!r}: no column {min(unknown)!r}")

@@ -18,7 +18,7 @@ class ValueKind(Enum):
 
     TIME = "time stamp"
     NUMBER = "number"
-    LENIENT = "number, or text that somebody else wrote: then null"
+    LENIENT = "number; null if the header holds anything else"
     PROTOCOL = "protocol"
     METHOD = "HTTP method"
     FLAGS = "response flags"

@@ -189,7 +189,7 @@ class TextFormat:
             return self._explain_anchor(line, start, anchor)
         if self.parts[-1].hard or self.literals[-1]:
             return _error(line, position, f"expected the end of the line after {self.parts[-1].label}")
-        return _error(line, position, "a number was expected and something else was found")
+        return _error(line, position, "expected a number")
 
     def _explain_anchor(self, line: str, position: int, anchor: _Anchor) -> LineError:
         for index in range(anchor.first, anchor.last + 1):
