@@ -51,7 +51,8 @@ GRANTS = (
         "the path that the configuration gives the traffic",
     ),
     Grant(
-        "static", "gateway.networking.k8s.io", ("gateways", "httproutes", "tlsroutes"), _READ, "the same, in the Gateway API"
+        "static", "gateway.networking.k8s.io", ("gateways", "httproutes", "tlsroutes"), _READ,
+        "the same, in the Gateway API",
     ),
     Grant("static", "telemetry.istio.io", ("telemetries",), _READ, "which proxies write access logs"),
     Grant("static", "networking.k8s.io", ("networkpolicies",), _READ, "what only the gateway can reach"),
