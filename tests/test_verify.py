@@ -496,6 +496,16 @@ def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
     assert one.counts == {Verdict.BYPASSED: 30_000}
 
 
+def test_many_hosts_and_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
+    """10,000 hosts and addresses are asked about, and a scanner called 20,000 others."""
+    names = [past(sni=f"h{number}.example.com") for number in range(20_000)]
+    asked = [*(f"h{number}.example.com" for number in range(19_999, 29_000)), "151.101.0.1", "::ffff:151.101.0.2/128"]
+    found = desk.ask(*asked, sidecar=[*names, past(to="151.101.0.2:443")])
+    assert {one.host for one in found if one.verdict == Verdict.BYPASSED} == {
+        "h19999.example.com", "::ffff:151.101.0.2/128",
+    }  # fmt: skip
+
+
 # Forged evidence.
 FORGED = from_gateway(
     **http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}"), flags="UF", upstream_local="-", upstream="10.9.9.9:1", cluster="outbound|80||harmless.example.com",
