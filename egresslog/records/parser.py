@@ -72,7 +72,7 @@ class Parser:
         self._other = 0
         self._envelopes: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
-        self._joined: dict[int, str] = {}  # lines log_format of several, as they came
+        self._joined: dict[int, str] = {}  # lines made of several, as they came
         self._upstreams: dict[int, tuple[str, ...]] = {}  # by line: the values of a repeated upstream_host
 
     def feed(self, chunk: Chunk) -> Parsed:
