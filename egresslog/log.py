@@ -17,6 +17,7 @@ from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
 from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, INTERNAL
+from egresslog.records.unwrapping import Prefix, Unwrapping
 from egresslog.report import grouping
 from egresslog.scan import Scan
 from egresslog.sources import files
@@ -56,9 +57,11 @@ class Log:
         where: Filter | None = None,
         keep_going: bool = False,
         progress: Progress | None = None,
+        unwrapping: Unwrapping = Unwrapping(),  # noqa: B008  (immutable)
     ) -> None:
         """See ``read``."""
         self._sources = sources
+        self._unwrapping = unwrapping
         self._formats = resolve(format)
         #: The one format that was given, or that the mesh configures; None where it is detected per line.
         self.format = self._formats.forced
@@ -134,7 +137,7 @@ class Log:
             raise _joined(scan.errors)
 
     def _parse(self, source: Source, scan: Scan, progress: Progress | None) -> Iterator[Parsed]:
-        parser = Parser(self._formats)
+        parser = Parser(self._formats, self._unwrapping)
         try:
             for chunk in files.chunks(source, progress):
                 yield parser.feed(chunk)
@@ -271,6 +274,9 @@ def read(
     where: Filter | None = None,
     keep_going: bool = False,
     progress: Progress | None = None,
+    field: str = "",
+    prefix: str = "",
+    strip_prefix: bool = False,
 ) -> Log:
     """Reads access logs.
 
@@ -282,16 +288,20 @@ def read(
         where: only the records that pass, see ``Filter.parse``.
         keep_going: leave out sources that cannot be read (``log.last_scan.errors`` names them) instead of raising.
         progress: called with the number of stored bytes just read.
+        field: the path of the value that holds the line, in JSON objects: ``log``, ``kubernetes.message``.
+        prefix: a regular expression (RE2) of what stands before each line.
+        strip_prefix: what stands behind a prefix that egresslog does not know proves as any line does.
 
     Returns:
         A Log. Nothing is read before it is asked for.
 
     Raises:
-        UsageError: an unknown column.
+        UsageError: an unknown column, or a wrong prefix.
         CatalogueError, FormatError: an unknown or wrong format.
     """
+    unwrapping = Unwrapping(field, Prefix.parse(prefix) if prefix else None, strip_prefix)
     sources = expand_paths([paths] if isinstance(paths, str | os.PathLike) else paths)
-    return Log(sources, format, columns, where=where, keep_going=keep_going, progress=progress)
+    return Log(sources, format, columns, where=where, keep_going=keep_going, progress=progress, unwrapping=unwrapping)
 
 
 def _joined(errors: Sequence[SourceError]) -> SourceError:

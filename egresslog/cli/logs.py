@@ -79,7 +79,10 @@ def open_files(
     """The log of files; as ``open_log``."""
     from egresslog.log import read
 
-    log = read(paths, inputs.format, columns, where=filters.parse(), keep_going=True)
+    log = read(
+        paths, inputs.format, columns, where=filters.parse(), keep_going=True, field=inputs.field, prefix=inputs.prefix,
+        strip_prefix=inputs.strip_prefix,
+    )  # fmt: skip
     check_outputs(output, log.origins)
     return log
 

@@ -49,6 +49,30 @@ class InputOptions:
             autocompletion=complete_format,
         ),
     ] = None
+    field: Annotated[
+        str,
+        input_option(
+            "--field", metavar="NAME",
+            help="Key of the value that holds the line, in exported JSON objects of a shape that egresslog does not "
+            "know: log, kubernetes.message.",
+            show_default=False,
+        ),
+    ] = ""  # fmt: skip
+    prefix: Annotated[
+        str,
+        input_option(
+            "--prefix", metavar="REGEX",
+            help="Regular expression (RE2) of what stands before each line of a file.", show_default=False,
+        ),
+    ] = ""  # fmt: skip
+    strip_prefix: Annotated[
+        bool,
+        input_option(
+            "--strip-prefix",
+            help="Treat lines behind a prefix that egresslog does not know as any other line. Without it they can show "
+            "a bypass, but prove nothing.",
+        ),
+    ] = False  # fmt: skip
     keep_going: Annotated[bool, input_option("--keep-going", help="Do not fail on unreadable files.")] = False
 
 

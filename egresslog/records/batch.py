@@ -241,8 +241,8 @@ def with_lines(batch: pa.RecordBatch, raw: RawLines) -> pa.RecordBatch:
 
 
 def with_upstreams(batch: pa.RecordBatch, upstreams: Mapping[int, Sequence[str]]) -> pa.RecordBatch:
-    """The batch with its column UPSTREAMS filled, by line number."""
-    values = [upstreams.get(number) for number in batch["line_number"].to_pylist()]
+    """The batch with its column UPSTREAMS filled, by row."""
+    values = [upstreams.get(row) for row in range(len(batch))]
     cleaned = [None if value is None else [clean(text) for text in value] for value in values]
     return batch.set_column(batch.schema.get_field_index(UPSTREAMS), UPSTREAMS, pa.array(cleaned, _TEXTS))
 

@@ -7,8 +7,9 @@ before, and mixed logs parse line by line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -107,6 +108,12 @@ class Formats:
         for log_format in self.jsons:
             if log_format.json:
                 self._by_keys.setdefault(log_format.json.keys, []).append(log_format)
+
+    @cached_property
+    def starts(self) -> re.Pattern[str]:
+        """What a line of one of the formats begins with."""
+        texts = {text.beginning for log_format in self.all if (text := log_format.text) and not log_format.json}
+        return re.compile("|".join([*sorted(texts), r"\{"] if self.jsons else sorted(texts)), re.ASCII)
 
     @property
     def forced(self) -> Format | None:

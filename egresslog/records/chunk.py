@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -61,14 +61,15 @@ class RawLines:
     joined: dict[int, str]  # those made of several
     lines: list[str]
     first: int
+    parts: dict[int, str] = field(default_factory=dict)  # by row: of records that are only a part of their line
 
     def __getitem__(self, number: int) -> str:
         return self.joined.get(number) or self.lines[number - self.first]
 
     def of(self, numbers: Sequence[int]) -> list[str]:
-        """Several at once."""
-        if self.joined:
-            return [self[number] for number in numbers]
+        """The lines of rows, which have these numbers."""
+        if self.joined or self.parts:
+            return [self.parts.get(row) or self[number] for row, number in enumerate(numbers)]
         lines, first = self.lines, self.first
         return [lines[number - first] for number in numbers]
 

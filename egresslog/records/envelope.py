@@ -9,14 +9,25 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from egresslog.records.stores import message_of
+
 # RFC 3339, up to nine digits, as Kubernetes prints it.
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _COLOR = r"(?:\x1b\[[0-9;]*m)*"
 _NAME = r"[A-Za-z0-9][\w.-]{0,252}"
 
+#: Envelopes of no known shape, and those that the user named.
+UNKNOWN_PREFIX, UNKNOWN_OBJECT, UNKNOWN_ROW = "unknown prefix", "unknown object", "unknown row"
+NAMED_PREFIX, NAMED_FIELD = "--prefix", "--field"
+
 #: Name -> what stands before the message. Order matters: a CRI line begins as one with a time stamp does.
 PREFIXES = {
     "cri": rf"{_TIME} (?:stdout|stderr) F(?::[^ ]*)? ",
+    "logcli": rf'{_TIME} \{{(?:\w{{1,256}}="(?:[^"\\]|\\.){{0,1024}}+"(?:, )?){{0,64}}\}} (?=[\[{{])',
+    "aws logs tail": rf"{_TIME} [\w./:@$-]{{1,512}} (?=[\[{{])",
+    "aws logs tail --format short": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (?=[\[{])",
+    "fluentd": rf"{_TIME}\t[^\t]{{1,512}}\t(?=\{{)",
+    "Grafana": rf"{_TIME}\t(?=[\[{{])",
     "kubectl --timestamps": rf"{_TIME} ",
     "kubectl --prefix": r"\[pod/[^/\]\s]{1,253}/[^/\]\s]{1,253}\] ",
     "stern": rf"(?:{_COLOR}{_NAME}{_COLOR} ){{2,3}}(?=\[|\{{|{_TIME}[ \t])",
@@ -31,15 +42,22 @@ DESCRIPTIONS = {
     "stern": "with a stern prefix",
     "docker compose": "with a Docker Compose prefix",
     "ambassador": "with an Ambassador prefix",
-    "docker": "in Docker or Fluent Bit JSON objects",
-    "beats": "in Beats JSON objects",
+    "logcli": "with a logcli prefix",
+    "aws logs tail": "with a prefix of aws logs tail",
+    "aws logs tail --format short": "with a prefix of aws logs tail",
+    "fluentd": "with a prefix of fluentd's out_file",
+    "Grafana": "with a Grafana prefix",
+    "escaped": "with escaped quotes",
+    "csv": "in CSV rows",
+    NAMED_PREFIX: "with the prefix of --prefix",
+    NAMED_FIELD: "in the field of --field",
+    UNKNOWN_PREFIX: "behind a prefix of no known shape",
+    UNKNOWN_OBJECT: "in JSON objects of no known shape",
+    UNKNOWN_ROW: "in CSV rows without a known header",
 }
 _PREFIXES = {name: re.compile(source, re.ASCII) for name, source in PREFIXES.items()}
 _CRI = re.compile(rf"{_TIME} (stdout|stderr) ([FP])(?::[^ ]*)?(?: |\Z)", re.ASCII)
 _DOCKER = {"log", "stream", "time", "attrs"}
-_FLUENT = _DOCKER | {"kubernetes", "docker", "tag", "date", "logtag", "_p", "@timestamp", "source"}
-_BEATS = {"message", "stream", "@timestamp", "@metadata", "kubernetes", "container", "host", "agent", "ecs", "input",
-          "log", "fields", "tags", "event", "offset", "source", "prospector", "beat"}  # fmt: skip
 _DOCKER_PART = 16 * 1024  # Docker's json-file driver cuts a line into parts of this many bytes
 
 _LEVEL = r"(?:trace|debug|info|warn|warning|error|err|critical|fatal|panic|none|off)"
@@ -48,6 +66,7 @@ _OTHER = re.compile(
     r"|(?:\[Envoy \(Epoch \d+\)\] )?\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]\["  # Envoy itself, Istio up to 1.4
     r"|[IWEF]\d{4} \d\d:\d\d:\d\d"  # glog, older agents
     r"|\[libprotobuf "
+    r"|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:https?://|Common labels: |Ignoring labels: )"  # logcli's header
     r"|Defaulted container |Found \d+ pods?, using |failed to try resolving symlinks|unable to retrieve container logs"
     r"|rpc error: code = |[-+] \S+ \u203a \S+)",  # what kubectl, the kubelet and stern (`+ pod > container`) say
     re.ASCII,
@@ -74,12 +93,27 @@ _CONTINUATION = re.compile(
 
 
 class Envelope(NamedTuple):
-    """A line without one envelope. ``partial``: more of the same line follows in its ``stream``."""
+    """A line without one envelope.
+
+    Attributes:
+        name: of the envelope.
+        message: what is in it: text, or a JSON object.
+        stream: the stream it is of; lines of one are joined where they were cut.
+        partial: more of the same line follows in its stream.
+        known: whether the envelope is one of a known store, collector or tool, or named by the user. What is in another
+            may accuse and proves nothing.
+    """
 
     name: str
-    message: str
+    message: str | dict[str, Any]
     stream: str = ""
     partial: bool = False
+    known: bool = True
+
+
+def describe(name: str) -> str:
+    """How people read an envelope's name."""
+    return DESCRIPTIONS.get(name) or f"in JSON objects of {name}"
 
 
 def unwrap(line: str) -> Envelope | None:
@@ -92,21 +126,18 @@ def unwrap(line: str) -> Envelope | None:
     return None
 
 
-def unwrap_object(found: dict[str, Any]) -> Envelope | None:
-    """Takes the message out of Docker's json-file, fluent-bit's or Beats' object.
-
-    Only objects with no other keys than theirs: a text log that looks like JSON has its own, and in it a client could
-    write a key `log` with a whole forged line (docs/access-log-formats.md, 7).
-    """
-    message = found.get("log")
-    if isinstance(message, str) and found.keys() <= _FLUENT:
-        parts = found.keys() <= _DOCKER and "time" in found
-        complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
-        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), partial=parts and not complete)
-    message = found.get("message")
-    if isinstance(message, str) and found.keys() <= _BEATS:
-        return Envelope("beats", message.removesuffix("\n"))
-    return None
+def unwrap_object(value: dict[str, Any]) -> Envelope | None:
+    """Takes the message out of the object of a known store."""
+    found = message_of(value)
+    if found is None:
+        return None
+    name, message = found
+    if not isinstance(message, str):
+        return Envelope(name, message) if isinstance(message, dict) else None
+    stream, cut = str(value.get("stream")), False
+    if name == "Docker" and "time" in value:
+        cut = not message.endswith("\n") and len(message.encode("utf-8", "surrogatepass")) >= _DOCKER_PART
+    return Envelope(name, message.removesuffix("\n"), stream, partial=cut)
 
 
 def is_other(line: str) -> bool:

@@ -6,6 +6,7 @@ and whether the line before was the proxy's own message, whose continuation line
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -19,11 +20,13 @@ from egresslog.records import batch as columns
 from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
-from egresslog.records.classifier import Classifier, ProxyMessage
+from egresslog.records.classifier import Classifier, Entries, ProxyMessage
+from egresslog.records.documents import Document, opens
 from egresslog.records.format import Format
-from egresslog.records.rows import Rows
+from egresslog.records.rows import Rows, by_position, line_order
+from egresslog.records.unwrapping import Unwrapping
 
-_ENVELOPES_DEEP = 4
+_ENVELOPES_DEEP = 8
 
 
 @dataclass
@@ -54,14 +57,15 @@ class _LinePattern:
 class Parser:
     """Parses one stream of lines: a file, or one container's log. Feed it chunks in order, then ``finish``."""
 
-    def __init__(self, formats: Formats) -> None:
+    def __init__(self, formats: Formats, unwrapping: Unwrapping = Unwrapping()) -> None:  # noqa: B008  (immutable)
         self.formats = formats
         self.schema = columns.output_schema(formats.columns)
-        self._classifier = Classifier(formats)
+        self._classifier = Classifier(formats, unwrapping)
         self._origin = ""
         self._parts: dict[str, _PartialLine] = {}
         self._continues = False
         self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
+        self._document: Document | None = None
         self._pattern: _LinePattern | None = None
         self._patterns: dict[tuple[str, ...], _LinePattern] = {}
         self._begin()
@@ -73,7 +77,6 @@ class Parser:
         self._envelopes: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._joined: dict[int, str] = {}  # lines made of several, as they came
-        self._upstreams: dict[int, tuple[str, ...]] = {}  # by line: the values of a repeated upstream_host
 
     def feed(self, chunk: Chunk) -> Parsed:
         """Parses the lines of a chunk."""
@@ -98,9 +101,9 @@ class Parser:
                 continue
             if numbers and numbers[-1] == number - 1:
                 self._continues = False
-            self._text(line, line, number, ())
+            self._line(line, number)
             # A line that goes on in parts must not be overtaken by the quick way; nor one that may be forged.
-            following = None if self._parts or self._in_sni else self._pattern
+            following = None if self._parts or self._in_sni or self._document else self._pattern
             if following is not pattern:
                 self._count_pattern(pattern, len(rows) - start)
                 pattern = following
@@ -116,50 +119,116 @@ class Parser:
     def finish(self) -> Parsed:
         """What is left when the stream ends: lines whose last part never came."""
         self._begin()
+        if self._document:
+            self._give_up(self._document.pending)
         for stream in list(self._parts):
             part = self._parts.pop(stream)
             self._joined[part.number] = raw = "\n".join(part.raw)
-            self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
+            self._message("".join(part.message), raw, part.number, ("cri",), note="the line's last part is missing; ")
         return self._end([], 0)
 
-    def _text(self, text: str, raw: str, number: int, envelopes: tuple[str, ...], note: str = "") -> None:
-        """Takes envelopes off until a record, a message of the proxy or a reject is left."""
+    def _line(self, line: str, number: int) -> None:
+        """A line, or one of a JSON value over several lines."""
+        if self._document is None:
+            if self._parts or not opens(line):
+                self._message(line, line, number, ())
+                return
+            self._document = Document(trusted=not self._in_sni)
+        document = self._document
+        try:
+            found = document.feed(number, line)
+        except (ValueError, RecursionError):
+            *before, _ = document.pending
+            self._give_up(before)
+            # What is no JSON any more may be a line like any other, or begin another value.
+            self._line(line, number) if before else self._message(line, line, number, ())
+            return
+        for entry in found:
+            raw = json.dumps(entry.value, ensure_ascii=False, separators=(",", ":"))
+            self._in_sni |= not document.trusted
+            self._message(entry.value, raw, entry.number, (), trusted=entry.trusted, own_raw=True)
+        if document.is_complete:
+            self._document = None
+
+    def _give_up(self, pending: list[tuple[int, str]]) -> None:
+        """Lines that were no JSON value together are what each is alone."""
+        self._document = None
+        for number, line in pending:
+            self._joined[number] = line
+            self._message(line, line, number, ())
+
+    def _message(
+        self,
+        message: Any,
+        raw: str,
+        number: int,
+        envelopes: tuple[str, ...],
+        *,
+        trusted: bool = True,
+        own_raw: bool = False,
+        note: str = "",
+    ) -> None:
+        """Takes envelopes off until records, a message of the proxy or a reject are left.
+
+        Args:
+            message: text, or a JSON value.
+            raw: what stands for it as its line.
+            number: of its line.
+            envelopes: those that were taken off.
+            trusted: whether all of them are known: else what is inside proves nothing.
+            own_raw: ``raw`` is not the line of that number, but a part of it.
+            note: goes before the reason of a reject.
+        """
         while True:
-            found = self._classifier.classify(text, self._pattern.format if self._pattern else None)
+            found = self._classifier.classify(message, self._pattern.format if self._pattern else None)
             if isinstance(found, LineMatch):
-                self._record(found, number, envelopes)
+                self._record(found, number, envelopes, trusted=trusted, own_raw=raw if own_raw else None)
             elif isinstance(found, ProxyMessage):
                 self._other += 1
-                self._continues |= bool(text.strip())  # a blank line neither begins nor ends a message
+                # A blank line neither begins nor ends a message.
+                self._continues |= not isinstance(message, str) or bool(message.strip())
+            elif isinstance(found, Entries) and len(envelopes) < _ENVELOPES_DEEP:
+                in_sni = self._in_sni
+                for value in found.values:
+                    self._in_sni = in_sni
+                    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+                    self._message(value, text, number, envelopes, trusted=trusted, own_raw=True)
             elif isinstance(found, envelope.Envelope) and len(envelopes) < _ENVELOPES_DEEP:
-                text, envelopes = found.message, (*envelopes, found.name)
-                if found.partial or found.stream in self._parts:
+                message, envelopes = found.message, (*envelopes, found.name)
+                trusted &= found.known
+                if isinstance(message, str) and (found.partial or found.stream in self._parts):
                     part = self._parts.setdefault(found.stream, _PartialLine(number))
-                    part.add(raw, text)
+                    part.add(raw, message)
                     if found.partial:
                         return
                     del self._parts[found.stream]
                     # It bears the number of its last part: numbers rise in the order lines are completed.
-                    text, raw = "".join(part.message), "\n".join(part.raw)
+                    message, raw = "".join(part.message), "\n".join(part.raw)
                     self._joined[number] = raw
                 continue
-            elif self._continues and envelope.continues(text):
+            elif self._continues and self._is_continuation(message, raw):
                 self._other += 1
             else:
                 reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
                 self._refuse(raw, number, note + reason)
-                self._in_sni = any(
-                    log_format.text.ends_in_sni(text) for log_format in self.formats.all if log_format.text
+                self._in_sni = isinstance(message, str) and any(
+                    log_format.text.ends_in_sni(message) for log_format in self.formats.all if log_format.text
                 )
             return
+
+    @staticmethod
+    def _is_continuation(message: Any, raw: str) -> bool:
+        """Whether a message goes on that the proxy's own began, such as a configuration printed as JSON."""
+        return envelope.continues(message) if isinstance(message, str) else not envelope.access_mark(raw)
 
     def _group(self, log_format: Format) -> Rows:
         return self._groups.setdefault(log_format.name, Rows(log_format))
 
-    def _record(self, found: LineMatch, number: int, envelopes: tuple[str, ...]) -> None:
-        self._group(found.format).add(found.values, number, ambiguous=found.ambiguous or self._in_sni)
-        if found.upstreams:
-            self._upstreams[number] = found.upstreams
+    def _record(
+        self, found: LineMatch, number: int, envelopes: tuple[str, ...], *, trusted: bool, own_raw: str | None
+    ) -> None:
+        ambiguous = found.ambiguous or self._in_sni or not trusted
+        self._group(found.format).add(found.values, number, ambiguous=ambiguous, raw=own_raw, upstreams=found.upstreams)
         self._continues = self._in_sni = False
         self._unknown.update(found.unknown_keys)
         self._envelopes.update(envelopes)
@@ -193,7 +262,7 @@ class Parser:
                 wrong = {at - start for at in bad if start <= at < start + len(group.rows)}
                 for at in sorted(wrong):
                     number = group.numbers[at]
-                    self._refuse(raw[number], number, bad[start + at])
+                    self._refuse(group.raws.get(at) or raw[number], number, bad[start + at])
                 start += len(group.rows)
                 group.drop(wrong)
             groups = [group for group in groups if group.rows]
@@ -207,6 +276,8 @@ class Parser:
             len(self._rejects),
             sum(len(group.ambiguous) for group in groups),
         )
+        order = line_order(groups, [number for group in groups for number in group.numbers])
+        raw.parts.update(by_position(groups, [group.raws for group in groups], order))
         names = Counter({group.format.name: len(group.rows) for group in groups})
         return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown, raw)
 
@@ -215,11 +286,12 @@ class Parser:
         if not numbers:
             return columns.empty_batch(self.schema), {}
         ambiguous = [at in group.ambiguous for group in groups for at in range(len(group.rows))]
-        order = sorted(range(len(numbers)), key=numbers.__getitem__) if len(groups) > 1 else None
+        order = line_order(groups, numbers)
         batch, bad = columns.build_batch(
             [(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order
         )
         if bad:
             return batch, bad
         batch = columns.conform(batch, self.schema)
-        return (columns.with_upstreams(batch, self._upstreams) if self._upstreams else batch), {}
+        upstreams = by_position(groups, [group.upstreams for group in groups], order)
+        return (columns.with_upstreams(batch, upstreams) if upstreams else batch), {}

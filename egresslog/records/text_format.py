@@ -66,6 +66,13 @@ class TextFormat:
         self.strict_source = strict_pattern(self.literals, self.parts, self._kept)
         self._ambiguity = Ambiguity(self.literals, self.parts)
 
+    @property
+    def beginning(self) -> str:
+        """A pattern of what each line begins with: the first literal, and the time if it follows."""
+        first = self.parts[0]
+        time = first.time_format.forward if first.time_format else ""
+        return re.escape(self.literals[0]) + (f"(?:{time})" if time else "(?!\\A)" if not self.literals[0] else "")
+
     @cached_property
     def strict(self) -> re.Pattern[str] | None:
         """The quick pattern: one group for each column."""

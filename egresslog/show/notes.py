@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from egresslog.filters import Filter
-from egresslog.records.envelope import DESCRIPTIONS
+from egresslog.records.envelope import describe
 from egresslog.scan import Scan
 from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
@@ -80,7 +80,7 @@ def _write_formats(console: Console, scan: Scan) -> None:
     formats = ", ".join(f"{name} {count:,}" for name, count in scan.formats.most_common())
     known = {"kubectl --timestamps"} if scan.coverage else set()  # we asked for them
     around = ", ".join(
-        f"{DESCRIPTIONS[name]}: {count:,}" for name, count in scan.envelopes.most_common() if name not in known
+        f"{describe(name)}: {count:,}" for name, count in scan.envelopes.most_common() if name not in known
     )
     console.print(Text(f"formats: {formats}{f'; {around}' if around else ''}", style="dim"))
 
