@@ -11,6 +11,7 @@ import pytest
 import egresslog
 from egresslog import Verdict
 from egresslog.records.batch import host_of_sni
+from egresslog.records.chunk import Counts
 
 from .lines import GATEWAY, GATEWAY_SERVICE, JSON, OUTSIDE, TEXT, at, from_gateway, http, line, past, to_gateway
 from .packing import write_log
@@ -263,12 +264,12 @@ MARKED = {
         '{"level":"info","time":"2026-11-22T23:20:09Z","scope":"access","message":"connection complete","src.addr":"10.1.1.1:1"}',
         "a line of ztunnel's access log, which egresslog does not read, at byte 0",
     ),
-    "a line in the agent's JSON": (
-        json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": TEXT}),
-        "an access-log line inside another message at byte 0",
+    "two lines in the agent's JSON": (
+        json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": TEXT, "was": JSON}),
+        "holds 2 access-log lines ('msg', 'was'): --field names the one to read, at byte 0",
     ),
-    "JSON in the agent's JSON": (
-        json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": JSON}),
+    "a broken line in the agent's JSON": (
+        json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": TEXT[:200]}),
         "an access-log line inside another message at byte 0",
     ),
     "a line in a message": (f"2026-11-22T23:20:09.000000Z\tinfo\t{TEXT}", "an access-log line inside another message at byte 33"),
@@ -282,6 +283,13 @@ def test_marks_of_an_access_line_make_a_reject(text: str, reason: str) -> None:
     found = everything([text])
     assert (totals(found).records, totals(found).other, totals(found).rejected) == (0, 0, 1)
     assert reason in found[0].rejects[0].reason
+
+
+@pytest.mark.parametrize("line", [TEXT, JSON])
+def test_a_line_in_a_message_of_json_accuses_and_proves_nothing(line: str) -> None:
+    """One whole line inside is read; where it stands, nobody has said."""
+    found = everything([json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": line})])
+    assert totals(found) == Counts(1, 1, 0, 0, 1)
 
 
 # --- hostile sizes ---------------------------------------------------------------------------------------------------

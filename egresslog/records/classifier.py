@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from egresslog.errors import LineError
@@ -40,20 +41,21 @@ class Classifier:
         #: The first prefix of no known shape.
         self.unknown_prefix = ""
 
-    def classify(self, message: Any, likely: Format | None = None) -> Classified:
+    def classify(self, message: Any, envelopes: Sequence[str] = (), likely: Format | None = None) -> Classified:
         """What one message is: a record, something around another message, the proxy's own, or why it is none.
 
         Args:
             message: text, or a JSON value.
+            envelopes: those that were taken off.
             likely: the format of the lines before; of several that take a line with quotes, the one that it counts as.
         """
         if isinstance(message, str):
-            return self._text(message, likely)
+            return self._text(message, envelopes, likely)
         if isinstance(message, dict):
             return self._object(message)
         return self._list(message)
 
-    def _text(self, text: str, likely: Format | None) -> Classified:
+    def _text(self, text: str, envelopes: Sequence[str], likely: Format | None) -> Classified:
         formats = self.formats
         # A log that was truncated while it was written begins with NULs (copytruncate); joined files hold BOMs.
         text = text.lstrip("\0\ufeff") if text[:1] in {"\0", "\ufeff"} else text
@@ -74,11 +76,17 @@ class Classifier:
             return LineError(mark, 0) if mark else ProxyMessage()
         if not formats.forced and (match := self._wide(text, likely)):
             return match
-        return problem or self._unwrap(text) or formats.explain(text)
+        named = None if envelopes else self._named_prefix(text)
+        return named or problem or self._unwrap(text) or formats.explain(text)
 
     def _wide(self, text: str, likely: Format | None) -> LineMatch | None:
         """A line in which somebody wrote quotes, or None."""
         return self.formats.match_wide(text, likely) or (self.formats.match_broken(text) if text[:1] == "{" else None)
+
+    def _named_prefix(self, text: str) -> envelope.Envelope | None:
+        """The line behind the prefix that the user named."""
+        length = self._unwrapping.prefix.match(text) if self._unwrapping.prefix else None
+        return envelope.Envelope(envelope.NAMED_PREFIX, text[length:]) if length else None
 
     def _unwrap(self, text: str) -> envelope.Envelope | LineError | None:
         """Takes one envelope off."""
@@ -89,8 +97,6 @@ class Classifier:
 
         Of a continuation line only names that stern put before other lines tell that they are its prefix.
         """
-        if (prefix := self._unwrapping.prefix) and (length := prefix.match(text)):
-            return envelope.Envelope(envelope.NAMED_PREFIX, text[length:])
         if unwrapped := envelope.unwrap(text):
             if unwrapped.name == "stern" and len(self._stern) < _PODS:
                 self._stern.add(text.removesuffix(str(unwrapped.message)))

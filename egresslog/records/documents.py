@@ -56,16 +56,19 @@ class Document:
 
     Attributes:
         pending: the lines since the last entry, with their numbers.
+        first: number of the line on which it begins.
+        last: number of the line that was fed last.
         is_complete: whether the value has ended.
         trusted: whether nothing speaks against its beginning: it may stand behind a line that was cut.
     """
 
     def __init__(self, *, trusted: bool = True) -> None:
         self.trusted = trusted
+        self.first = 0
         self.pending: list[tuple[int, str]] = []
         self.is_complete = False
         self._size = 0
-        self._number = 0
+        self.last = 0
         self._entries: list[Entry] = []
         self._held: list[Entry] = []  # whose document has not ended: a forged key beside them may still come
         self._keys: set[str] = set()
@@ -80,13 +83,17 @@ class Document:
         Raises:
             ValueError: it is no JSON, is nested too deep, or one entry is too large.
         """
-        self._number = number
+        self.first = self.first or number
+        self.last = number
         self._entries = []
         self.pending.append((number, line))
         self._size += len(line)
         if self._size > MAX_LINE:
             raise ValueError("too large")
-        self._parser.send(f"{clean(line)}\n".encode())
+        try:
+            self._parser.send(f"{clean(line)}\n".encode())
+        except ijson.JSONError as error:
+            raise ValueError(str(error)) from None
         if self._held and self._size > _HELD:
             self._entries += [entry._replace(trusted=False) for entry in self._held]
             self._held = []
@@ -104,12 +111,12 @@ class Document:
         elif event in {"start_map", "start_array"}:
             if len(self._open) >= _DEEP:
                 raise ValueError("nested too deep")
-            self._open.append(_Open(is_map=event == "start_map", number=self._number))
+            self._open.append(_Open(is_map=event == "start_map", number=self.last))
         elif event in {"end_map", "end_array"}:
             ended = self._open.pop()
             self._add(ended.value(), ended.number)
         else:
-            self._add(value, self._number)
+            self._add(value, self.last)
 
     def _add(self, value: Any, number: int) -> None:
         """A value that is complete: an entry, or a part of what is around it."""

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 from egresslog.errors import LineError
 from egresslog.records.catalogue import Formats
 from egresslog.records.json_text import DuplicateKeys, load
+from egresslog.records.schema import RECORD
 
 _DEEP = 8  # levels of an object that are searched
 _VALUES = 2000  # values of an object that are searched
 _PREFIX = 4096  # characters: a longer prefix is none
 _MARKS = 16  # marks that are tried
+_RECORD = {column.name for column in RECORD} - {"method", "path", "protocol", "duration"}  # which others have, too
 _BORDERS = "|\u2502\u2503\u2551"
 _RUBY_END = re.compile(r'"(?:, "[^"]{1,128}"=>|\}\]\s*\Z)')
 
@@ -52,8 +54,13 @@ def is_line(formats: Formats, value: Any) -> bool:
 
 
 def in_object(formats: Formats, value: Mapping[str, Any] | list[Any]) -> list[Embedded]:
-    """The access-log lines among the values of an object, outermost first."""
-    found = []
+    """The access-log lines among the values of an object, outermost first.
+
+    None where the object has keys of an access log: it is a record of its own, of a format that is not known.
+    """
+    found: list[Embedded] = []
+    if isinstance(value, Mapping) and not _RECORD.isdisjoint(value):
+        return found
     for count, (path, inner) in enumerate(_values(value)):
         if count > _VALUES:
             break

@@ -23,11 +23,11 @@ NAMED_PREFIX, NAMED_FIELD = "--prefix", "--field"
 #: Name -> what stands before the message. Order matters: a CRI line begins as one with a time stamp does.
 PREFIXES = {
     "cri": rf"{_TIME} (?:stdout|stderr) F(?::[^ ]*)? ",
-    "logcli": rf'{_TIME} \{{(?:\w{{1,256}}="(?:[^"\\]|\\.){{0,1024}}+"(?:, )?){{0,64}}\}} (?=[\[{{])',
-    "aws logs tail": rf"{_TIME} [\w./:@$-]{{1,512}} (?=[\[{{])",
-    "aws logs tail --format short": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (?=[\[{])",
+    "logcli": rf'{_TIME} \{{(?:\w{{1,256}}="(?:[^"\\]|\\.){{0,1024}}+"(?:, )?){{0,64}}\}} (?=\[\d{{4}}-|\{{")',
+    "aws logs tail": rf'{_TIME} [\w./:@$-]{{1,512}} (?=\[\d{{4}}-|\{{")',
+    "aws logs tail --format short": r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (?=\[\d{4}-|\{")',
     "fluentd": rf"{_TIME}\t[^\t]{{1,512}}\t(?=\{{)",
-    "Grafana": rf"{_TIME}\t(?=[\[{{])",
+    "Grafana": rf'{_TIME}\t(?=\[\d{{4}}-|\{{")',
     "kubectl --timestamps": rf"{_TIME} ",
     "kubectl --prefix": r"\[pod/[^/\]\s]{1,253}/[^/\]\s]{1,253}\] ",
     "stern": rf"(?:{_COLOR}{_NAME}{_COLOR} ){{2,3}}(?=\[|\{{|{_TIME}[ \t])",

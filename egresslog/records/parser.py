@@ -119,8 +119,10 @@ class Parser:
     def finish(self) -> Parsed:
         """What is left when the stream ends: lines whose last part never came."""
         self._begin()
-        if self._document:
-            self._give_up(self._document.pending)
+        if document := self._document:
+            self._give_up(document.pending)
+            if not document.pending:
+                self._refuse("", document.last, f"the JSON value that begins on line {document.first} does not end")
         for stream in list(self._parts):
             part = self._parts.pop(stream)
             self._joined[part.number] = raw = "\n".join(part.raw)
@@ -180,7 +182,7 @@ class Parser:
             note: goes before the reason of a reject.
         """
         while True:
-            found = self._classifier.classify(message, self._pattern.format if self._pattern else None)
+            found = self._classifier.classify(message, envelopes, self._pattern.format if self._pattern else None)
             if isinstance(found, LineMatch):
                 self._record(found, number, envelopes, trusted=trusted, own_raw=raw if own_raw else None)
             elif isinstance(found, ProxyMessage):

@@ -104,6 +104,11 @@ STORES = (
         "timeUnixNano observedTimeUnixNano severityNumber severityText attributes droppedAttributesCount flags traceId"
         " spanId eventName", "timeUnixNano",
     ),
+    _store(  # Envoy's OpenTelemetry access logger may write attributes alone
+        "OpenTelemetry", "attributes",
+        "timeUnixNano observedTimeUnixNano severityNumber severityText droppedAttributesCount flags traceId spanId"
+        " eventName", "timeUnixNano",
+    ),
 )  # fmt: skip
 
 
