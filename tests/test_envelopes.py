@@ -13,7 +13,7 @@ from egresslog import Verdict
 from egresslog.records.chunk import Counts
 from egresslog.records.unwrapping import Prefix, Unwrapping
 
-from .lines import JSON, TEXT, from_gateway, past, to_gateway
+from .lines import AGENT, JSON, TEXT, from_gateway, past, to_gateway
 from .test_parser import everything, rows, totals
 
 HOST = "edition.cnn.com"
@@ -203,7 +203,7 @@ def test_an_object_of_no_known_shape_accuses_and_proves_nothing() -> None:
     "value",
     [
         {"start_time": TIME, "upstream_host": "1.1.1.1:443", "ua": TEXT},  # a record of its own
-        {"ua": TEXT.replace("curl/8.4", 'a" "b')},  # not strictly a line
+        {"ua": TEXT.replace(AGENT, 'a" "b')},  # not strictly a line
         {"ua": f"x{TEXT}"},
         {"a": TEXT, "b": TEXT},  # not one
         {"message": TEXT[:100], "level": "info", "time": TIME},
@@ -250,6 +250,49 @@ def test_escaped_quotes() -> None:
     """Copied out of a viewer's JSON: every quote is escaped."""
     (plain,), (escaped,) = rows(everything([TEXT])), rows(everything([TEXT.replace('"', '\\"')]))
     assert escaped == plain
+
+
+CSV = {
+    "CloudWatch Insights": ("@timestamp,@message", '2022-05-10 20:36:17.012,"@"'),
+    "Azure": (
+        '"TimeGenerated [UTC]",Computer,PodName,LogMessage,LogSource',
+        '"5/10/2022, 8:36:17.012 PM",aks,p,"@",stdout',
+    ),
+    "Kibana": ('"@timestamp","kubernetes.pod_name",log', '"May 10, 2022 @ 22:36:17.012",istio-egressgateway,"@"'),
+    "Datadog": ("date,host,service,message", '2022-05-10T20:36:17.012Z,"a\nb ""c"", d",x,"@"'),
+    "Splunk": ('"_time","_raw",host', '"2022","@",x'),
+    "Grafana": ("tsNs;Time;Line", '1;2;"@"'),
+}
+
+
+@pytest.mark.parametrize("name", CSV)
+def test_csv_exports(name: str) -> None:
+    """RFC 4180: quoted newlines and doubled quotes; the header is no line of the log."""
+    header, row = CSV[name]
+    lines = [row.replace('@"', line.replace('"', '""') + '"') for line in (TEXT, JSON)]
+    found = everything("\n".join([header, *lines, ""]).encode())
+    assert totals(found) == Counts(3, 2, 1, 0, 0)
+    plain = rows(everything([TEXT, JSON]))
+    for got, wanted in zip(rows(found), plain, strict=True):
+        assert {**got, "line_number": 0} == {**wanted, "line_number": 0}
+    broken = everything("\n".join([header, row.replace('@"', "x"), lines[0], ""]).encode())
+    assert totals(broken).records + totals(broken).rejected + 1 == totals(broken).total
+    assert totals(broken).rejected >= 1
+
+
+def test_own_output_is_read_with_what_it_says() -> None:
+    """`parse -o ndjson` and back: a line that was ambiguous proves nothing afterwards, either."""
+    forged = TEXT.replace(AGENT, 'a" "b')
+    for line, ambiguous in ((TEXT, False), (forged, True)):
+        (row,) = rows(everything([line]))
+        assert row["ambiguous"] is ambiguous
+        (again,) = rows(everything([json.dumps(row, default=lambda time: time.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))]))
+        changed = {name for name in row if row[name] != again[name]}
+        assert changed <= {"line_number", "origin"}
+        for lie in ("false ", None, 0, "no"):
+            value = {**row, "ambiguous": lie, "start_time": TIME}
+            (again,) = rows(everything([json.dumps(value)]))
+            assert again["ambiguous"] is True
 
 
 def test_a_document_that_does_not_end_is_told() -> None:

@@ -11,10 +11,13 @@ from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.format import Format
 from egresslog.records.json_format import JsonRow
 from egresslog.records.json_text import DuplicateKeys, load
+from egresslog.records.schema import BASE, DERIVED, PROVENANCE
 from egresslog.records.stores import entries, message_of_list
 from egresslog.records.text_format import TextRow
 from egresslog.records.unwrapping import Unwrapping
 
+_OWN = frozenset(column.name for column in BASE)
+_NOT_LOGGED = frozenset(column.name for column in (*DERIVED, *PROVENANCE))
 _PODS = 10_000  # names that a stream may have
 
 
@@ -143,7 +146,7 @@ class Classifier:
 
     def _object(self, value: dict[str, Any]) -> Classified:
         try:
-            match = self.formats.match_object(value)
+            match = self._own(value) or self.formats.match_object(value)
         except LineError as error:
             return error
         if match:
@@ -151,6 +154,14 @@ class Classifier:
         if isinstance(value, DuplicateKeys):
             return LineError("a duplicate key: text that only looks like JSON, or a forged line, at byte 0", 0)
         return self._unwrap_object(value) or self._no_record(value)
+
+    def _own(self, value: dict[str, Any]) -> LineMatch | None:
+        """A record that egresslog itself wrote (`parse`): what was ambiguous stays so."""
+        if not value.keys() >= _OWN:
+            return None
+        match = self.formats.match_object({key: inner for key, inner in value.items() if key not in _NOT_LOGGED})
+        certain = value["ambiguous"] in (False, "false") and not isinstance(value, DuplicateKeys)
+        return match._replace(ambiguous=match.ambiguous or not certain) if match else None
 
     def _unwrap_object(self, value: dict[str, Any]) -> envelope.Envelope | Entries | LineError | None:
         """Takes the line out of an object around it, or the entries out of a document."""

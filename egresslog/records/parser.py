@@ -21,6 +21,7 @@ from egresslog.records import envelope
 from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
 from egresslog.records.classifier import Classifier, Entries, ProxyMessage
+from egresslog.records.csv_export import CsvExport, Row
 from egresslog.records.documents import Document, opens
 from egresslog.records.format import Format
 from egresslog.records.rows import Rows, by_position, line_order
@@ -66,6 +67,7 @@ class Parser:
         self._continues = False
         self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
         self._document: Document | None = None
+        self._csv: CsvExport | None = None
         self._pattern: _LinePattern | None = None
         self._patterns: dict[tuple[str, ...], _LinePattern] = {}
         self._begin()
@@ -103,7 +105,7 @@ class Parser:
                 self._continues = False
             self._line(line, number)
             # A line that goes on in parts must not be overtaken by the quick way; nor one that may be forged.
-            following = None if self._parts or self._in_sni or self._document else self._pattern
+            following = None if self._parts or self._in_sni or self._document or self._csv else self._pattern
             if following is not pattern:
                 self._count_pattern(pattern, len(rows) - start)
                 pattern = following
@@ -119,6 +121,8 @@ class Parser:
     def finish(self) -> Parsed:
         """What is left when the stream ends: lines whose last part never came."""
         self._begin()
+        if self._csv and self._csv.pending:
+            self._give_up(self._csv.pending)
         if document := self._document:
             self._give_up(document.pending)
             if not document.pending:
@@ -130,7 +134,14 @@ class Parser:
         return self._end([], 0)
 
     def _line(self, line: str, number: int) -> None:
-        """A line, or one of a JSON value over several lines."""
+        """A line, or one of a CSV row or a JSON value over several lines."""
+        if number == 1 and not self._parts and (export := CsvExport.begin(line)):
+            self._csv = export
+            self._other += 1
+            return
+        if self._csv:
+            self._row(self._csv.feed(number, line))
+            return
         if self._document is None:
             if self._parts or not opens(line):
                 self._message(line, line, number, ())
@@ -151,6 +162,16 @@ class Parser:
             self._message(entry.value, raw, entry.number, (), trusted=entry.trusted, own_raw=True)
         if document.is_complete:
             self._document = None
+
+    def _row(self, row: Row | None) -> None:
+        """A row of a CSV file, if it has ended."""
+        if row is None:
+            return
+        self._joined[row.number] = row.text
+        if row.message is None:
+            self._refuse(row.text, row.number, "not a CSV row with the columns of the header at byte 0")
+        else:
+            self._message(row.message, row.text, row.number, ("csv",))
 
     def _give_up(self, pending: list[tuple[int, str]]) -> None:
         """Lines that were no JSON value together are what each is alone."""
