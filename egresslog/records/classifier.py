@@ -160,7 +160,9 @@ class Classifier:
         if not value.keys() >= _OWN:
             return None
         match = self.formats.match_object({key: inner for key, inner in value.items() if key not in _NOT_LOGGED})
-        certain = value["ambiguous"] in (False, "false") and not isinstance(value, DuplicateKeys)
+        certain = (value["ambiguous"] is False or value["ambiguous"] == "false") and not isinstance(
+            value, DuplicateKeys
+        )
         return match._replace(ambiguous=match.ambiguous or not certain) if match else None
 
     def _unwrap_object(self, value: dict[str, Any]) -> envelope.Envelope | Entries | LineError | None:
