@@ -56,7 +56,7 @@ def _reopened(stream: TextIO, raw: type[io.FileIO]) -> TextIO:
         file = raw(stream.fileno(), "wb", closefd=False)
     except (OSError, ValueError):  # no file of the operating system
         return stream
-    line_buffering = getattr(stream, "line_buffering", False)
+    line_buffering = stream.isatty() or raw is _Messages
     return io.TextIOWrapper(io.BufferedWriter(file), stream.encoding, stream.errors, line_buffering=line_buffering)
 
 
