@@ -64,5 +64,5 @@ def _end_by_thread(problem: threading.ExceptHookArgs) -> None:
 
 def _note(unraisable: Any, ignored: list[BaseException]) -> None:
     """Keeps what Python would print as "Exception ignored". Standard output reports its errors itself."""
-    if unraisable.exc_value is not None and not isinstance(unraisable.exc_value, OSError):
+    if unraisable.exc_value is not None and not isinstance(unraisable.exc_value, OSError | Warning):
         ignored.append(unraisable.exc_value)

@@ -74,12 +74,12 @@ def tail(
         writer = show.writer(stream, output_format, following.columns, output.output_color, raw=raw)
         try:
             for item in following.items(_LOOK):
-                if stop.requested:  # the usual end
-                    break
                 if isinstance(item, Notice):
                     show.write_notice(output.color, item)
                 elif item is not None:
                     writer.write(item)
+                if stop.requested:  # the usual end
+                    break
         finally:
             following.close()
             writer.close()
