@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from egresslog.cli.signals import end_process, handle_signals
+from egresslog.cli.signals import end_process, guard_exit_code, handle_signals
 
 
 def main() -> NoReturn:
@@ -13,6 +13,7 @@ def main() -> NoReturn:
     It ends here and not where Python ends by itself, which waits for what was not closed and has exit codes of its own.
     """
     handle_signals()  # before what takes long to import
+    guard_exit_code()
     from egresslog.cli.app import main as command  # noqa: PLC0415
 
     try:

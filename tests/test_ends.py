@@ -214,9 +214,8 @@ contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
 users: [{{name: u, user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: bash,
   args: ["-c", "echo $$ > {logs}/pid; exec sleep 600"]}}}}}}]
 """)
-    with started(
-        "parse", "--kubeconfig", "config", stdin=subprocess.DEVNULL, stderr=logs.joinpath("err").open("w")
-    ) as process:
+    arguments = ("parse", "--kubeconfig", "config")
+    with Path("err").open("wb") as messages, started(*arguments, stdin=subprocess.DEVNULL, stderr=messages) as process:
         until(lambda: Path("pid").exists() and Path("pid").read_text().endswith("\n"))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
@@ -366,7 +365,7 @@ def test_debug_stands_before_or_after_the_command(logs: Path) -> None:
 
 
 def test_memory_that_is_not_enough(logs: Path) -> None:
-    """A limit of the process: an exit code that is no verdict."""
-    code, _, err = shell("ulimit -v 700000; egresslog verify --gateway big.log")
-    assert code in {0, 3}
+    """A limit of the process, at which a library ends it with exit(1): no exit code of `verify` that means something."""
+    code, _, err = shell("ulimit -v 300000; egresslog verify --gateway big.log")
+    assert code not in {0, 1, 2}
     assert "Traceback" not in err

@@ -54,7 +54,7 @@ _READ = """\
 Exit codes:
   0    success
   2    usage error
-  3    a file or the cluster could not be read, or no line is a record
+  3    something could not be read or written, or no line is a record
   130  interrupted
 """
 _VERIFY = """\
@@ -63,7 +63,7 @@ Exit codes:
   0    every host has the expected verdict
   1    a host has another verdict
   2    usage error
-  3    undecided: no or incomplete evidence, or a log could not be read
+  3    undecided: no or incomplete evidence, or something could not be read or written
   130  interrupted
 """
 _TAIL = """\
@@ -71,13 +71,14 @@ _TAIL = """\
 Exit codes:
   0    all logs were read without gaps
   2    usage error
-  3    something could not be read
+  3    something could not be read or written
 """
 _FORMATS = """\
 \b
 Exit codes:
   0    success
   2    usage error
+  3    the output could not be written
 """
 
 app.command(cls=Command, epilog=_READ)(parse)

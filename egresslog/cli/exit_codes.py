@@ -69,6 +69,10 @@ def describe(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "out of memory: give the process more, or read fewer logs at a time"
+    if isinstance(error, ImportError):
+        return (
+            f"a library cannot be loaded, for lack of memory or because it is damaged: {one_line(str(error), _LONGEST)}"
+        )
     if isinstance(error, OSError):
         return f"{one_line(str(error.filename))}: {os_reason(error)}" if error.filename else os_reason(error)
     return (

@@ -17,6 +17,7 @@ from egresslog.temporary import discard_all
 Handler = Callable[[int, Any], object]
 
 _STDERR = 2
+_UNKNOWN = 3  # Exit.UNKNOWN, whose module takes longer to import than signals can wait
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 _SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
@@ -37,6 +38,18 @@ def handle_signals() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
+
+
+def guard_exit_code() -> None:
+    """Where a library ends the process, the exit code is 3: OpenBLAS calls exit(1) when it gets too little memory.
+
+    Only for a process that ends with ``end_process``.
+    """
+    import ctypes
+
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        libc = ctypes.CDLL(None)
+        libc["__cxa_atexit"](libc["_exit"], ctypes.c_void_p(_UNKNOWN), None)
 
 
 def end_process(code: int) -> NoReturn:
