@@ -63,7 +63,7 @@ Exit codes:
   0    every host has the expected verdict
   1    a host has another verdict
   2    usage error
-  3    undecided: no or incomplete evidence, or something could not be read or written
+  3    undecided: no or incomplete evidence, or a read or write error
   130  interrupted
 """
 _TAIL = """\
