@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.errors import SourceError
+from egresslog.errors import DatabaseError, SourceError
 from egresslog.filters import Filter
 from egresslog.records.batch import with_lines
 from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
 from egresslog.sources.coverage import Coverage, Gap
+from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
@@ -200,17 +201,27 @@ class RejectBuffer:
         self._writer: pa.RecordBatchWriter | None = None
 
     def extend(self, rejects: Sequence[Reject]) -> None:
-        """Adds rejects."""
+        """Adds rejects.
+
+        Raises:
+            DatabaseError: the temporary file cannot be written.
+        """
         self._held.extend(rejects)
         if self._last is not None:
             del self._held[: -self._last]
         elif len(self._held) > _REJECTS_IN_MEMORY:
-            if self._writer is None:
-                self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
-                self._writer = pa.ipc.new_stream(self._file, REJECTS)
-                weakref.finalize(self, self._file.close)
-            self._writer.write_batch(reject_batch(self._held))
-            self._held = []
+            try:
+                self._spill()
+            except OSError as error:
+                raise DatabaseError(f"the temporary file of rejected lines failed: {os_reason(error)}") from error
+
+    def _spill(self) -> None:
+        if self._writer is None:
+            self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
+            self._writer = pa.ipc.new_stream(self._file, REJECTS)
+            weakref.finalize(self, self._file.close)
+        self._writer.write_batch(reject_batch(self._held))
+        self._held = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All of them, in order."""

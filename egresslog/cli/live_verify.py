@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from egresslog.cli.exit_codes import Exit, until_closed
+from egresslog.cli.exit_codes import Exit
 from egresslog.cli.options import ClusterOptions, Color, OutputOptions
+from egresslog.cli.signals import interrupt_ends_with
 
 if TYPE_CHECKING:
     from egresslog.live.probe.request import Probe
@@ -95,12 +96,9 @@ def watch(
     from egresslog.timespec import duration
 
     code = Exit.UNKNOWN
-    with out.opened(None) as stream, until_closed():
-        try:
-            for verification, changes in checks(check, duration(every) / 10**9):
-                # First, since an interrupt may come as soon as something is seen.
-                code = conclude(verification) if changes is None or changes else code
-                show.write(stream, output_format, verification, changes, color)
-        except KeyboardInterrupt:
-            pass  # the usual end
+    with out.opened(None, required=False) as stream, interrupt_ends_with(lambda: code):
+        for verification, changes in checks(check, duration(every) / 10**9):
+            # First, since an interrupt may come as soon as something is seen.
+            code = conclude(verification) if changes is None or changes else code
+            show.write(stream, output_format, verification, changes, color)
     return code

@@ -48,4 +48,6 @@ def parse(
     with progress_bar([log], output.color) as progress, out.opened(output.output_file) as stream:
         scan = log.scan(progress=progress)
         records.write(stream, log, scan, output_format, output.output_color, chosen=names is not None)
+    if not scan.finished:  # the reader of a pipe has seen enough
+        return exit_code(not scan.errors or None)
     return exit_code(write_read_summary({"": scan}, log.where, inputs=inputs, output=output) or None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from egresslog.cli import live_verify
-from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
+from egresslog.cli.exit_codes import Exit, exit_code, exits
 from egresslog.cli.help import Command
 from egresslog.cli.logs import open_files, open_log, progress_bar, split, write_read_summary
 from egresslog.cli.option_groups import Without, expand_options
@@ -194,7 +194,7 @@ def verify(
         probes = live_verify.send_probes(hosts or (), (hops.workloads or [])[0], probe, cluster)
         clients = replace(filters, **live_verify.probe_filters(probes))
         verification, results = live_verify.await_lines(probes, lambda: check(clients), output.color)
-    with until_closed(), out.opened(output.output_file) as stream:
+    with out.opened(output.output_file, required=False) as stream:
         show.write(stream, output_format, verification, output.output_color, results)
     return conclude(verification)
 

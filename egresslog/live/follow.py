@@ -218,9 +218,8 @@ class _Files:
         return []
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
-        """See ``LineSource``; files are checked often enough without a ``timeout``."""
-        del timeout
-        for item in tail_files(self._paths, lines=self.tail, stop=self._stop):
+        """See ``LineSource``; files are checked often enough whatever ``timeout`` says."""
+        for item in tail_files(self._paths, lines=self.tail, stop=self._stop, report_idle=timeout is not None):
             if isinstance(item, SourceError):
                 self.errors.append(item)
                 yield Notice("error", item.origin, item.reason)

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from egresslog.errors import UsageError
+from egresslog.errors import EgresslogError, UsageError
+from egresslog.temporary import replacing
 
+STANDARD_OUTPUT = "standard output"  # its name in messages
 _SUFFIXES = {
     ".csv": "csv", ".htm": "html", ".html": "html", ".json": "json", ".jsonl": "ndjson", ".md": "markdown",
     ".ndjson": "ndjson", ".parquet": "parquet", ".txt": "table", ".yaml": "yaml", ".yml": "yaml",
@@ -61,32 +63,53 @@ def check(path: str | None, inputs: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def opened(path: str | None) -> Iterator[IO[bytes]]:
+def opened(path: str | None, *, required: bool = True) -> Iterator[IO[bytes]]:
     """Standard output, or a file that appears under its name when it is complete.
 
+    A reader of a pipe that has seen enough (``| head``) ends the block, and what follows decides how the command ends.
+
+    Args:
+        path: of the file; None: standard output.
+        required: there must be a standard output. Else what is written to one that is closed is dropped.
+
     Raises:
-        UsageError: standard output is closed.
+        UsageError: standard output is closed (``>&-``).
         OSError: writing failed (a full disk); nothing half-written is left.
     """
-    if path is None:
-        if sys.stdout is None:
-            raise UsageError("standard output is closed: give a file with --output-file")
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = Path(path)
-    if target.exists() and not target.is_file():  # /dev/null, a named pipe
-        with target.open("wb") as out:
-            yield out
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with part.open("xb") as out:
+        with _target(path, required=required) as out:
             yield out
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
+            out.flush()
+    except BrokenPipeError:
+        if path is None:
+            discard(sys.stdout)
+    except OSError as error:
+        if error.filename is None and not isinstance(error, EgresslogError):
+            error.filename = path or STANDARD_OUTPUT
         raise
+
+
+@contextmanager
+def _target(path: str | None, *, required: bool) -> Iterator[IO[bytes]]:
+    if path is not None:
+        target = Path(path)
+        special = target.exists() and not target.is_file()  # /dev/null, a named pipe
+        with target.open("wb") if special else replacing(target) as out:
+            yield out
+    elif sys.stdout is not None:
+        yield sys.stdout.buffer
+    elif required:
+        raise UsageError("standard output is closed: give a file with --output-file")
+    else:
+        with Path(os.devnull).open("wb") as out:
+            yield out
+
+
+def discard(stream: IO[str]) -> None:
+    """Drops what was not written yet, and all that follows: Python would fail once more when it flushes at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 SCHEMA = {"schema": 1}  # of every JSON object; docs/output.md has the rule for changing it

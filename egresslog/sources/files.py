@@ -69,12 +69,23 @@ def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Ite
     """
     try:
         if source.origin == STDIN:
-            yield from _read(sys.stdin.buffer, source.origin, progress)
+            yield from _read(standard_input(), source.origin, progress)
         else:
             with Path(source.path or source.origin).open("rb", buffering=0) as raw:
                 yield from _read(raw, source.origin, progress)
     except OSError as error:
         raise error if isinstance(error, SourceError) else SourceError(source.origin, os_reason(error)) from None
+
+
+def standard_input() -> IO[bytes]:
+    """The bytes of standard input.
+
+    Raises:
+        SourceError: it is closed (``<&-``).
+    """
+    if sys.stdin is None:
+        raise SourceError(STDIN, "there is no standard input")
+    return sys.stdin.buffer
 
 
 class _Counted(io.RawIOBase):

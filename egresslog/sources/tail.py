@@ -6,7 +6,6 @@ import functools
 import os
 import queue
 import stat
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import IO
 
 from egresslog.errors import SourceError
 from egresslog.records.chunk import Chunk
-from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, LineCutter, detect_encoding
+from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, LineCutter, detect_encoding, standard_input
 from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import STDIN
 
@@ -26,8 +25,8 @@ _MAX_BLOCKS = 16  # read from a pipe and not processed yet
 
 
 def tail_files(
-    paths: Sequence[str], *, lines: int | None = 10, stop: Event, poll: float = 0.25
-) -> Iterator[Chunk | SourceError]:
+    paths: Sequence[str], *, lines: int | None = 10, stop: Event, poll: float = 0.25, report_idle: bool = False
+) -> Iterator[Chunk | SourceError | None]:
     """Yields the last ``lines`` whole lines of each file (None: all), then what is appended.
 
     A file is followed by name. One that was renamed is read until the file in its place is not empty, which is then
@@ -45,6 +44,7 @@ def tail_files(
         lines: whole lines of each file to begin with.
         stop: ends it when set; it also ends when nothing is left to follow.
         poll: seconds between two looks at files.
+        report_idle: also yield None after each look that found nothing.
     """
     followed: list[_Followed] = []
     arrived = Event()  # a block from a pipe
@@ -63,6 +63,8 @@ def tail_files(
                     file.close()
             if followed and all(file.idle for file in followed):
                 (arrived if any(isinstance(file, _FollowedPipe) for file in followed) else stop).wait(poll)
+                if report_idle:
+                    yield None
     finally:
         for file in followed:
             file.close()
@@ -283,11 +285,10 @@ class _FollowedPipe(_Followed):
 
 def _stdin() -> Callable[[int], bytes]:
     """How to read what is available on standard input."""
-    if sys.stdin is None:
-        raise SourceError(STDIN, "there is no standard input")
+    stdin = standard_input()
     try:
-        return functools.partial(os.read, sys.stdin.fileno())
+        return functools.partial(os.read, stdin.fileno())
     except OSError:  # not a file of the operating system, as in a notebook
-        return sys.stdin.buffer.read
+        return stdin.read
     except ValueError as error:
         raise SourceError(STDIN, str(error)) from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +18,7 @@ from egresslog.sources.cluster.log_stream import LogStream
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.sources.coverage import Coverage, Notice
 from egresslog.sources.paths import Source, Sources
+from egresslog.temporary import TemporaryFolder
 
 # The answers for an ended pod whose log was deleted.
 _NO_LOG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
@@ -32,12 +31,11 @@ class Snapshot(Sources):
     def __init__(self, errors: Sequence[SourceError] = ()) -> None:
         """``errors``: for containers that are left out."""
         super().__init__(errors=list(errors))
-        self._directory = tempfile.TemporaryDirectory(prefix="egresslog-")
-        weakref.finalize(self, self._directory.cleanup)
+        self._folder = TemporaryFolder()
 
     def path_of(self, number: int) -> Path:
         """The file for the log of a container."""
-        return Path(self._directory.name) / str(number)
+        return self._folder.path / str(number)
 
     def describe(self, errors: Sequence[SourceError], notes: Sequence[str], advice: Sequence[str]) -> None:
         """Replaces the errors by errors that explain more, and adds notes and advice."""
@@ -109,7 +107,7 @@ class _Readers:
     ) -> None:
         self._cluster = cluster
         self._stop = Event()
-        self._done: SimpleQueue[None] = SimpleQueue()
+        self._done: SimpleQueue[OSError | None] = SimpleQueue()
         self._paths = paths
         self._sinks = [_FileSink() for _ in containers]
         self._streams = [
@@ -130,10 +128,17 @@ class _Readers:
             Thread(target=self._work, name="egresslog-log", daemon=True).start()
 
     def wait(self) -> None:
-        """Waits until one more log was read."""
+        """Waits until one more log was read.
+
+        Raises:
+            OSError: there is no place for it.
+        """
         while True:
             with suppress(Empty):
-                return self._done.get(timeout=1)  # a wait without limit cannot be interrupted on every system
+                problem = self._done.get(timeout=1)  # a wait without limit cannot be interrupted on every system
+                if problem:
+                    raise problem
+                return
 
     def stop(self) -> None:
         """Ends reading; logs that were not started are left out."""
@@ -148,9 +153,13 @@ class _Readers:
                 number = next(self._next, None)
             if number is None:
                 return
-            with self._sinks[number].opened(self._paths[number]):
-                self._streams[number].run()
-            self._done.put(None)
+            problem: OSError | None = None
+            try:
+                with self._sinks[number].opened(self._paths[number]):
+                    self._streams[number].run()
+            except OSError as error:  # whoever waits must hear of it
+                problem = error
+            self._done.put(problem)
 
 
 class _FileSink:
