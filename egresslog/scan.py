@@ -20,6 +20,7 @@ from egresslog.sources.coverage import Coverage, Gap
 from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
+_REJECTED_IN_MEMORY = 16 * 1024 * 1024  # characters of them, likewise
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 
 
@@ -171,6 +172,11 @@ class Scan:
         """Whether nothing is known to be missing."""
         return not self.errors and all(log_coverage.is_complete for log_coverage in self.coverage)
 
+    def joined_error(self) -> SourceError:
+        """What could not be read, as one error; there must be something."""
+        first, *more = self.errors
+        return SourceError(first.origin, f"{first.reason}; and {len(more)} more could not be read") if more else first
+
     def card(self) -> dict[str, str]:
         """A summary in words, for notebooks."""
         bounds = [scalar.cast(pa.timestamp("ms"), safe=False) for scalar in self.window or ()]
@@ -196,21 +202,23 @@ class RejectBuffer:
     def __init__(self, last: int | None = None) -> None:
         self._last = last
         self._held: list[Reject] = []
+        self._size = 0  # characters
         self._file: Any = None
         self._writer: pa.RecordBatchWriter | None = None
 
     def extend(self, rejects: Sequence[Reject]) -> None:
         """Adds rejects."""
         self._held.extend(rejects)
+        self._size += sum(len(reject.line) for reject in rejects)
         if self._last is not None:
             del self._held[: -self._last]
-        elif len(self._held) > _REJECTS_IN_MEMORY:
+        elif len(self._held) > _REJECTS_IN_MEMORY or self._size > _REJECTED_IN_MEMORY:
             if self._writer is None:
                 self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
                 self._writer = pa.ipc.new_stream(self._file, REJECTS)
                 weakref.finalize(self, self._file.close)
             self._writer.write_batch(reject_batch(self._held))
-            self._held = []
+            self._held, self._size = [], 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All of them, in order."""

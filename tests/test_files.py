@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ import pyarrow.parquet
 import pytest
 
 from egresslog import SourceError, read
+from egresslog.records.chunk import Reject
+from egresslog.scan import RejectBuffer
 from egresslog.sources import files
 
 from .test_parser import JSON, SEED, TEXT
@@ -379,3 +382,37 @@ def test_what_is_appended_meanwhile_is_left_out(
                 out.write(rest)
 
     assert len(read(path, progress=grow).to_arrow()) == (3 if ends_with_line else 4)
+
+
+def test_small_files_are_read_in_large_batches(tmp_path: Path) -> None:
+    """A batch costs memory downstream, however few records it has: one of each of 300 files comes as one batch."""
+    for number in range(300):
+        (tmp_path / f"{number}.log").write_bytes(LINES)
+    batches = list(read(tmp_path).scan(lines=True).batches())
+    assert [len(batch) for batch in batches] == [900]
+    assert batches[0]["origin"].to_pylist()[::3] == [f"{tmp_path}/{number}.log" for number in range(300)]
+    assert batches[0]["line"].to_pylist() == [TEXT, SEED, JSON] * 300
+
+
+def test_records_of_a_pipe_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kubectl logs -f | egresslog parse -`: the next line may take long."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as stdin, os.fdopen(writer, "wb", buffering=0) as out:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
+        batches = read("-").batches()
+        for line in LINES.splitlines(keepends=True):
+            out.write(line)
+            assert len(next(batches)) == 1
+
+
+def test_long_rejects_do_not_fill_the_memory() -> None:
+    """Forty lines of 2 MiB are kept, and not in memory."""
+    rejects = RejectBuffer()
+    tracemalloc.start()
+    try:
+        for number in range(1, 41):
+            rejects.extend([Reject("x.log", number, "x" * (2 << 20), "no record")])
+        assert tracemalloc.get_traced_memory()[0] < 24 << 20
+    finally:
+        tracemalloc.stop()
+    assert [number for batch in rejects.batches() for number in batch["line_number"].to_pylist()] == list(range(1, 41))
