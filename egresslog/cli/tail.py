@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
-from egresslog.cli.logs import follow_log
+from egresslog.cli.logs import check_outputs, follow_log
 from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import (
     ClusterOptions,
@@ -65,6 +65,7 @@ def tail(
     from egresslog.sources.coverage import Notice
 
     output_format = output.format(show.FORMS, piped="ndjson")
+    check_outputs(output, files or (), inputs=inputs, cluster=cluster)
     following = follow_log(files, inputs=inputs, filters=filters, cluster=cluster, tail=tail)
     show.write_beginning(output.color, following.tail)
     with out.opened(None) as stream, until_closed():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,19 +47,58 @@ def _on_terminal() -> bool:
 def check(path: str | None, inputs: Sequence[str] = ()) -> None:
     """Finds out before a long read whether a file can be written after it.
 
+    Args:
+        path: of the output; None: standard output.
+        inputs: files that must not be written, ``-`` for standard input: logs, and files that options name.
+
     Raises:
         UsageError: the file is one of the ``inputs``, a directory, or in a directory that is missing or not writable.
     """
+    identity = _identity(path)
+    if identity and any(identity == _identity(name, standard_input=True) for name in inputs):
+        raise UsageError(f"{path or 'standard output'}: is one of the input files, and would be overwritten")
     if path is None:
         return
-    target = Path(path)
-    for name in inputs:
-        if target.exists() and Path(name).exists() and target.samefile(name):
-            raise UsageError(f"{path}: is one of the input files, and would be overwritten")
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: is a directory")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no such directory, or no permission")
+
+
+def check_different(rejects: str | None, output: str | None) -> None:
+    """Checks that the rejects go elsewhere than the output.
+
+    Raises:
+        UsageError: both go to one file, whatever links lead to it.
+    """
+    identity = _identity(rejects) if rejects is not None else None
+    if identity and identity == _identity(output):
+        where = "standard output" if output is None else f"--output-file {output}"
+        raise UsageError(f"--rejects {rejects}: is the same file as {where}: give another one")
+
+
+def _identity(path: str | None, *, standard_input: bool = False) -> tuple[object, ...] | None:
+    """What is equal for two names of one file; None where nothing could be lost, such as in /dev/null or a terminal.
+
+    Args:
+        path: None: standard output.
+        standard_input: ``-`` is standard input, and no file of this name.
+    """
+    try:
+        if path is None or (standard_input and path == "-"):
+            stream = sys.stdout if path is None else sys.stdin
+            status = os.fstat(stream.fileno())
+        else:
+            status = Path(path).stat()
+    except FileNotFoundError:
+        return (os.path.realpath(path),) if path is not None else None
+    except (AttributeError, OSError, ValueError):  # a stream that is closed, or no file of the operating system
+        return None
+    if stat.S_ISCHR(status.st_mode):
+        null = status.st_rdev == Path(os.devnull).stat().st_rdev
+        return None if null or standard_input else (status.st_rdev,)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -79,14 +120,46 @@ def opened(path: str | None) -> Iterator[IO[bytes]]:
         with target.open("wb") as out:
             yield out
         return
+    target = Path(os.path.realpath(path))  # what a link stands for is written, and the link stays
+    before = target.stat() if target.exists() else None
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with part.open("xb") as out:
             yield out
-        part.replace(target)
-    except BaseException:
+        replace_content(part, target, before)
+    finally:
         part.unlink(missing_ok=True)
-        raise
+
+
+def replace_content(part: Path, target: Path, before: os.stat_result | None) -> None:
+    """Makes a complete file the content of the target, which keeps its mode, its owner and its other names.
+
+    It replaces the target at once. A target with other names (hard links), or of an owner that cannot be given away, is
+    written over instead.
+
+    Args:
+        part: the complete file, in the target's directory.
+        target: what to replace.
+        before: what the target was when ``part`` was opened; None: there was none.
+    """
+    if before is not None and not (before.st_nlink == 1 and _inherits(part, before)):
+        with part.open("rb") as complete, target.open("wb") as out:
+            shutil.copyfileobj(complete, out)
+        return
+    part.replace(target)
+
+
+def _inherits(part: Path, before: os.stat_result) -> bool:
+    """Gives a file the owner and the mode of another; False: that is not permitted."""
+    try:
+        if sys.platform != "win32":
+            own = part.stat()
+            if (own.st_uid, own.st_gid) != (before.st_uid, before.st_gid):
+                os.chown(part, before.st_uid, before.st_gid)
+        part.chmod(stat.S_IMODE(before.st_mode))
+    except PermissionError:
+        return False
+    return True
 
 
 SCHEMA = {"schema": 1}  # of every JSON object; docs/output.md has the rule for changing it
