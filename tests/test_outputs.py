@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import stat
 import subprocess
@@ -126,3 +128,63 @@ def test_a_probe_has_its_own_scope(scope: str, folder: Path) -> None:
     result = run(folder, f"verify a.example --kubeconfig nowhere.yaml --from default/sleep --probe {scope}")
     assert (result.returncode, result.stdout) == (2, "")
     assert f"it cannot be used with {scope.split(maxsplit=1)[0]}" in result.stderr
+
+
+HIDDEN = "\u200b\u202e\U000e0041\ufe0f\u3164\u00a0\ue000\u0301\u2800"
+ESCAPED = r"\u200b\u202e\U000e0041\ufe0f\u3164\xa0\ue000\u0301\u2800"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A record with characters that are not seen in its path, and a host with a Cyrillic letter."""
+    line = SEED.replace('"GET /', f'"GET /{HIDDEN}\u00e9').replace("edition.cnn.com", "\u0435dition.cnn.com")
+    (tmp_path / "x.log").write_text(f"{line}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "parse x.log -o wide",
+        "parse x.log -o csv",
+        "report x.log --by path,host -o markdown",
+        "report x.log --by path,host -o html",
+        "report x.log --by path,host -o csv",
+        "report x.log --by path,host -o table",
+    ],
+)
+def test_what_is_not_seen_is_escaped(command: str, hostile: Path) -> None:
+    """Zero-width, bidirectional, tag, private and blank characters; in hosts all that is not ASCII. Other text stays."""
+    shown = run(hostile, command).stdout.replace("\\\\", "\\").replace("\n", "")
+    assert ESCAPED + "\u00e9" in shown
+    assert r"\u0435dition.cnn.com" in shown
+    assert not set(HIDDEN + "\u0435") & set(shown)
+
+
+def test_data_stays_data(hostile: Path) -> None:
+    """NDJSON has the very characters."""
+    record = json.loads(run(hostile, "parse x.log -o ndjson").stdout)
+    assert HIDDEN + "\u00e9" in record["path"]
+    assert record["authority"] == "\u0435dition.cnn.com"
+
+
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\u3000\uff1d", "\u00a0="]
+)
+def test_no_cell_of_csv_is_a_formula(start: str, tmp_path: Path) -> None:
+    """Also in full width, and after white space."""
+    (tmp_path / "x.log").write_text(f"{start}1+1|GET\n/plain|GET\n")
+    words = ["parse", "x.log", "--format", "%REQ(:PATH)%|%REQ(:METHOD)%", "--columns", "path", "-o", "csv"]
+    command = [sys.executable, "-m", "egresslog", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    rows = [row["path"] for row in csv.DictReader(done.stdout.splitlines())]
+    assert rows[0].startswith("'")
+    assert rows[1] == "/plain"
+
+
+@pytest.mark.parametrize("command", ["parse", "report"])
+def test_a_filter_that_leaves_nothing_says_so(command: str, folder: Path) -> None:
+    """Not that there is no access log."""
+    result = run(folder, f"{command} x.log --host nobody.example")
+    assert "warning: 0 of 2 records match the filters" in result.stderr
+    assert "access log" not in result.stderr
