@@ -15,7 +15,7 @@ _PAGE = 500  # rows
 
 
 class TableColumn(NamedTuple):
-    """A column: its title; whether it holds numbers, and is never cut; its width to begin with; whether it holds hosts."""
+    """A column: its title, whether it holds numbers, is never cut, its first width, and whether it holds hosts."""
 
     title: str
     is_number: bool = False
