@@ -15,6 +15,7 @@ from egresslog.filters import Filter
 from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
+from egresslog.records.joining import JoinedBatches
 from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, INTERNAL
 from egresslog.report import grouping
@@ -119,6 +120,7 @@ class Log:
     def _pass(
         self, scan: Scan, *, lines: bool, progress: Progress | None, keep_going: bool
     ) -> Iterator[pa.RecordBatch]:
+        joined = JoinedBatches()
         for source in self._sources.sources:
             if source.origin == STDIN:
                 if self._stdin_was_read:
@@ -126,12 +128,14 @@ class Log:
                 self._stdin_was_read = True
             scan.begin_source(source.origin)
             for parsed in self._parse(source, scan, progress):
-                batch = scan.add(parsed, self.where, lines=lines)
-                if len(batch):
-                    yield batch
+                joined.add(scan.add(parsed, self.where, lines=lines))
+                # What comes from a pipe is given out at once: its next line may take long.
+                if joined.is_full or source.size is None:
+                    yield from joined.take()
+        yield from joined.take()
         scan.finished = True
         if scan.errors and not keep_going:
-            raise _joined(scan.errors)
+            raise scan.joined_error()
 
     def _parse(self, source: Source, scan: Scan, progress: Progress | None) -> Iterator[Parsed]:
         parser = Parser(self._formats)
@@ -292,9 +296,3 @@ def read(
     """
     sources = expand_paths([paths] if isinstance(paths, str | os.PathLike) else paths)
     return Log(sources, format, columns, where=where, keep_going=keep_going, progress=progress)
-
-
-def _joined(errors: Sequence[SourceError]) -> SourceError:
-    if len(errors) == 1:
-        return errors[0]
-    return SourceError(errors[0].origin, f"{errors[0].reason}; and {len(errors) - 1} more could not be read")

@@ -21,6 +21,7 @@ from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
+_REJECTED_IN_MEMORY = 16 * 1024 * 1024  # characters of them, likewise
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 
 
@@ -172,6 +173,11 @@ class Scan:
         """Whether nothing is known to be missing."""
         return not self.errors and all(log_coverage.is_complete for log_coverage in self.coverage)
 
+    def joined_error(self) -> SourceError:
+        """What could not be read, as one error; there must be something."""
+        first, *more = self.errors
+        return SourceError(first.origin, f"{first.reason}; and {len(more)} more could not be read") if more else first
+
     def card(self) -> dict[str, str]:
         """A summary in words, for notebooks."""
         bounds = [scalar.cast(pa.timestamp("ms"), safe=False) for scalar in self.window or ()]
@@ -197,6 +203,7 @@ class RejectBuffer:
     def __init__(self, last: int | None = None) -> None:
         self._last = last
         self._held: list[Reject] = []
+        self._size = 0  # characters
         self._file: Any = None
         self._writer: pa.RecordBatchWriter | None = None
 
@@ -207,9 +214,10 @@ class RejectBuffer:
             DatabaseError: the temporary file cannot be written.
         """
         self._held.extend(rejects)
+        self._size += sum(len(reject.line) for reject in rejects)
         if self._last is not None:
             del self._held[: -self._last]
-        elif len(self._held) > _REJECTS_IN_MEMORY:
+        elif len(self._held) > _REJECTS_IN_MEMORY or self._size > _REJECTED_IN_MEMORY:
             try:
                 self._spill()
             except OSError as error:
@@ -221,7 +229,7 @@ class RejectBuffer:
             self._writer = pa.ipc.new_stream(self._file, REJECTS)
             weakref.finalize(self, self._file.close)
         self._writer.write_batch(reject_batch(self._held))
-        self._held = []
+        self._held, self._size = [], 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All of them, in order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import weakref
 from collections.abc import Iterator
@@ -53,9 +54,13 @@ class TemporaryFolder:
 def replacing(target: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name when it is complete. However the block ends otherwise, nothing of it is left.
 
+    What a link stands for is written, and the link stays. A file that was there keeps its mode and its owner.
+
     Raises:
         OSError: it cannot be written.
     """
+    target = Path(os.path.realpath(target))
+    before = target.stat() if target.exists() else None
     _remove_abandoned(target.parent, re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.part"))
     part = target.with_name(f".{target.name}.{_random()}.part")
     _owned[part] = None  # before it exists: a signal may come in between
@@ -64,9 +69,37 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
             pass
         with part.open("wb") as out:
             yield out
-        part.replace(target)  # the lock is still held
+        _replace_content(part, target, before)  # the lock is still held
     finally:
         _discard(part)
+
+
+def _replace_content(part: Path, target: Path, before: os.stat_result | None) -> None:
+    """Makes a complete file the content of the target, which keeps its mode, its owner and its other names.
+
+    It replaces the target at once. A target with other names (hard links), or of an owner that cannot be given away, is
+    written over instead.
+    """
+    if before is not None and not (before.st_nlink == 1 and _inherits(part, before)):
+        import shutil  # noqa: PLC0415
+
+        with part.open("rb") as complete, target.open("wb") as out:
+            shutil.copyfileobj(complete, out)
+        return
+    part.replace(target)
+
+
+def _inherits(part: Path, before: os.stat_result) -> bool:
+    """Gives a file the owner and the mode of another; False: that is not permitted."""
+    try:
+        if sys.platform != "win32":
+            own = part.stat()
+            if (own.st_uid, own.st_gid) != (before.st_uid, before.st_gid):
+                os.chown(part, before.st_uid, before.st_gid)
+        part.chmod(stat.S_IMODE(before.st_mode))
+    except PermissionError:
+        return False
+    return True
 
 
 def remove_abandoned() -> None:

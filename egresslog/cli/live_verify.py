@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from egresslog.cli.exit_codes import Exit
-from egresslog.cli.options import ClusterOptions, Color, OutputOptions
+from egresslog.cli.options import ClusterOptions, Color, FilterOptions, OutputOptions
 from egresslog.cli.signals import interrupt_ends_with
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def check_watch(output: OutputOptions, output_format: str, *, has_files: bool, p
         raise UsageError("--probe and --watch cannot be used together")
 
 
-def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str) -> None:
-    """Checks whether ``--probe`` has a workload to send from and hosts to send to.
+def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str, filters: FilterOptions) -> None:
+    """Checks whether ``--probe`` has a workload to send from and hosts to send to, and no other scope than its own.
 
     Raises:
         UsageError: it has not.
@@ -41,6 +41,9 @@ def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str) -> Non
 
     if len(workloads) != 1:
         raise UsageError("--probe needs exactly one workload to send the request from: --from NS/WORKLOAD")
+    if filters.since or filters.source:
+        option = "--since" if filters.since else "--source"
+        raise UsageError(f"--probe asks about the request that it sends: it cannot be used with {option}")
     if not hosts or (url and len(hosts) > 1):
         raise UsageError("--probe needs a HOST, and only one with a URL: verify HOST --from NS/WORKLOAD --probe [URL]")
 

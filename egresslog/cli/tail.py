@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from egresslog.cli.exit_codes import Exit, exit_code, exits
-from egresslog.cli.logs import follow_log
+from egresslog.cli.logs import check_outputs, follow_log
 from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import (
     ClusterOptions,
@@ -67,6 +67,7 @@ def tail(
     from egresslog.sources.coverage import Notice
 
     output_format = output.format(show.FORMS, piped="ndjson")
+    check_outputs(output, files or (), inputs=inputs, cluster=cluster)
     with interrupt_ends_with(lambda: Exit.UNKNOWN):  # nothing was read yet
         following = follow_log(files, inputs=inputs, filters=filters, cluster=cluster, tail=tail)
     with interrupt_stops() as stop, out.opened(None) as stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,19 +48,58 @@ def _on_terminal() -> bool:
 def check(path: str | None, inputs: Sequence[str] = ()) -> None:
     """Finds out before a long read whether a file can be written after it.
 
+    Args:
+        path: of the output; None: standard output.
+        inputs: files that must not be written, ``-`` for standard input: logs, and files that options name.
+
     Raises:
         UsageError: the file is one of the ``inputs``, a directory, or in a directory that is missing or not writable.
     """
+    identity = _identity(path)
+    if identity and any(identity == _identity(name, standard_input=True) for name in inputs):
+        raise UsageError(f"{path or 'standard output'}: is one of the input files, and would be overwritten")
     if path is None:
         return
-    target = Path(path)
-    for name in inputs:
-        if target.exists() and Path(name).exists() and target.samefile(name):
-            raise UsageError(f"{path}: is one of the input files, and would be overwritten")
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: is a directory")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no such directory, or no permission")
+
+
+def check_different(rejects: str | None, output: str | None) -> None:
+    """Checks that the rejects go elsewhere than the output.
+
+    Raises:
+        UsageError: both go to one file, whatever links lead to it.
+    """
+    identity = _identity(rejects) if rejects is not None else None
+    if identity and identity == _identity(output):
+        where = "standard output" if output is None else f"--output-file {output}"
+        raise UsageError(f"--rejects {rejects}: is the same file as {where}: give another one")
+
+
+def _identity(path: str | None, *, standard_input: bool = False) -> tuple[object, ...] | None:
+    """What is equal for two names of one file; None where nothing could be lost, such as in /dev/null or a terminal.
+
+    Args:
+        path: None: standard output.
+        standard_input: ``-`` is standard input, and no file of this name.
+    """
+    try:
+        if path is None or (standard_input and path == "-"):
+            stream = sys.stdout if path is None else sys.stdin
+            status = os.fstat(stream.fileno())
+        else:
+            status = Path(path).stat()
+    except FileNotFoundError:
+        return (os.path.realpath(path),) if path is not None else None
+    except (AttributeError, OSError, ValueError):  # a stream that is closed, or no file of the operating system
+        return None
+    if stat.S_ISCHR(status.st_mode):
+        null = status.st_rdev == Path(os.devnull).stat().st_rdev
+        return None if null or standard_input else (status.st_rdev,)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

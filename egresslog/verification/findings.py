@@ -113,7 +113,7 @@ _TABLE = (
          "The sidecar tried to send it straight to the outside address and could not connect.",
          "Route the host through the gateway: only the failure kept this from bypassing it."),
         ("EGL149", "port-not-declared", "error", "", "F26; #39080, #51178",
-         "The sidecar passed it on to an address made up by DNS proxying (240.0.0.0/4): the port is not declared.",
+         "The sidecar passed it on to an address made up by DNS proxying: the port is not declared.",
          "Add the port to the ServiceEntry."),
         ("EGL150", "gateway-no-route", "error", "", "row 3; F13, F14, #35772",
          "The gateway has no route for the host (404 NR).",
