@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from egresslog.errors import ClusterError, FormatError, SourceError
 from egresslog.mesh.access_log import AccessLog, access_log
@@ -12,6 +13,7 @@ from egresslog.mesh.rights import role
 from egresslog.records.catalogue import known
 from egresslog.records.format import Format
 from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.discovery import list_pods
 from egresslog.sources.cluster.pods import NAMESPACE, SELECTOR, Target
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.paths import Sources
@@ -148,7 +150,7 @@ def _other_places(cluster: Cluster, targets: Sequence[Target]) -> str:
     if target.namespace is None or target.sidecars:
         return "; is there a gateway in this cluster? --selector and --gateway-name look for others"
     try:
-        pods, _ = cluster.list_objects("/api/v1/pods", {"labelSelector": target.selector})
+        pods = list_pods(cluster, Target(None, target.selector))
     except ClusterError:
         pods = []
     namespaces = sorted({pod["metadata"]["namespace"] for pod in pods})[:_MAX_NAMED]
@@ -166,10 +168,12 @@ def _config_map(labels: Mapping[str, str]) -> str:
 
 def _mesh_config(cluster: Cluster, name: str) -> str | None:
     try:
-        config_map = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")
+        config_map = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{quote(name, safe='')}")
     except ClusterError:
         return None
-    return str((config_map.get("data") or {}).get("mesh") or "")
+    data = config_map.get("data")
+    mesh = data.get("mesh") if isinstance(data, dict) else None
+    return mesh if isinstance(mesh, str) else ""
 
 
 def _telemetries(cluster: Cluster, namespaces: set[str]) -> list[dict[str, Any]] | None:

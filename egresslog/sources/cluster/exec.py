@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster.client import Cluster, connection_failure, error_of
+from egresslog.sources.cluster.answers import connection_failure, error_of
+from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.pods import Container
 from egresslog.sources.messages import one_line
 

@@ -11,8 +11,9 @@ from http import HTTPStatus
 from threading import Event
 
 from egresslog.errors import ClusterError, LineError
+from egresslog.sources.cluster.answers import ReadTimeoutError
 from egresslog.sources.cluster.body_end import BodyEnd, end_of
-from egresslog.sources.cluster.client import Cluster, Query, ReadTimeoutError
+from egresslog.sources.cluster.client import Cluster, Query
 from egresslog.sources.cluster.clock import backoff
 from egresslog.sources.cluster.lag import Lag
 from egresslog.sources.cluster.log_connection import LogConnection
