@@ -29,7 +29,7 @@ class VerifyCommand(Command):
         """Gives ``--probe`` without URL an empty one."""
         is_bare = [
             argument == "--probe" and "://" not in following
-            for argument, following in zip(args, [*args[1:], ""], strict=True)
+            for argument, following in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(
             ctx, ["--probe=" if bare else argument for argument, bare in zip(args, is_bare, strict=True)]

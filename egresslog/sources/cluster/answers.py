@@ -34,8 +34,12 @@ class Page(NamedTuple):
     version: str
 
 
-class AnswerTooLargeError(ClusterError):
-    """An answer is larger than any that is needed."""
+class LimitError(ClusterError):
+    """An answer takes longer, or is larger, than any that is needed. Another try would be like it."""
+
+
+class AnswerTooLargeError(LimitError):
+    """It is larger."""
 
 
 class ReadTimeoutError(ClusterError):
@@ -75,7 +79,8 @@ def page_of(answer: dict[str, Any], where: str) -> Page:
     items, meta = answer.get("items"), answer.get("metadata")
     if not isinstance(items, list | None) or not isinstance(meta, dict | None):
         raise ClusterError(where, "the answer is not a list of objects: its items or metadata have another type")
-    token, version = ((meta or {}).get(key) or "" for key in ("continue", "resourceVersion"))
+    texts = ((meta or {}).get(key) for key in ("continue", "resourceVersion"))
+    token, version = ("" if text is None else text for text in texts)
     if not isinstance(token, str) or not isinstance(version, str) or len(token) > _LONGEST_TOKEN:
         raise ClusterError(where, "the answer is not a list of objects: its continue token or version is none")
     return Page(items or [], token, version)

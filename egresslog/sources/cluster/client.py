@@ -115,7 +115,7 @@ class Cluster:
         for attempt in range(_TRIES):
             try:
                 return answers.parse_object(self._whole_body(path, query), self.request(path))
-            except answers.AnswerTooLargeError:
+            except answers.LimitError:
                 raise
             except ClusterError as error:
                 is_last = attempt == _TRIES - 1 or time.monotonic() - started > _ANSWER
@@ -181,19 +181,22 @@ class Cluster:
                 raise ClusterError(self.request(path), f"the list does not end: {reason}")
             seen.add(token)
 
-    def open(self, path: str, query: Query | None = None, *, read_timeout: float = _READ) -> urllib3.BaseHTTPResponse:
+    def open(
+        self, path: str, query: Query | None = None, *, read_timeout: float | None = None
+    ) -> urllib3.BaseHTTPResponse:
         """Sends a request; the caller reads the body.
 
         Args:
             path: of the API.
             query: of the URL.
-            read_timeout: seconds without data until reading gives up.
+            read_timeout: seconds until all headers must be there, and without data until reading gives up.
 
         Raises:
             ClusterError: the server cannot be reached, or answers with an error.
         """
         import urllib3  # noqa: PLC0415
 
+        read_timeout = _READ if read_timeout is None else read_timeout
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(

@@ -13,6 +13,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.poolmanager import pool_classes_by_scheme
 
 from egresslog.errors import ClusterError
+from egresslog.sources.cluster.answers import LimitError
 
 
 def shut_down(sock: socket.socket | None) -> None:
@@ -48,9 +49,9 @@ def answer_deadline(seconds: float, response: urllib3.BaseHTTPResponse, where: s
     """Limits the time to read an answer's body.
 
     Raises:
-        ClusterError: it was not there in time.
+        LimitError: it was not there in time.
     """
-    late = ClusterError(where, f"the answer did not end within {seconds:g} s")
+    late = LimitError(where, f"the answer did not end within {seconds:g} s")
     with deadline(seconds, socket_of(response)) as is_over:
         try:
             yield

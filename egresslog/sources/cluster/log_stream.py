@@ -51,7 +51,7 @@ class LogStream:
         follow: bool = False,
         since: int | None = None,
         tail: int | None = None,
-        silence: float = SILENCE,
+        silence: float | None = None,
         stop: Event | None = None,
     ) -> None:
         """A stream.
@@ -63,11 +63,11 @@ class LogStream:
             follow: go on when the end is reached.
             since: only lines with a timestamp from then on (ns since 1970).
             tail: so many lines to begin with; None: all, and those of the instance before the last restart.
-            silence: seconds to wait for an answer.
+            silence: seconds to wait for an answer; None: SILENCE.
             stop: ends ``run`` when it is set.
         """
         self.report = StreamReport(container, sink)
-        self.connection = LogConnection(cluster, follow=follow, timeout=silence)
+        self.connection = LogConnection(cluster, follow=follow, timeout=SILENCE if silence is None else silence)
         self._cluster, self._follow = cluster, follow
         self._since, self._tail = since, tail
         self._stop = stop or Event()
