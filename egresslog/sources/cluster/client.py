@@ -210,7 +210,7 @@ class Cluster:
         if response.status == HTTPStatus.OK:
             return response
         body = b""
-        with suppress(ClusterError), deadline.deadline(read_timeout, deadline.socket_of(response)):
+        with suppress(ClusterError), deadline.deadline(read_timeout, lambda: deadline.socket_of(response)):
             for piece in self.read_body(response):
                 body += piece
                 if len(body) > _ERROR_SIZE:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egresslog.errors import ClusterError
+from egresslog.sources.cluster.credential_plugin import limit_plugins
 from egresslog.sources.messages import one_line
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def load_configuration(context: str | None, kubeconfig: str | None) -> tuple[Con
     from kubernetes import config  # noqa: PLC0415
     from kubernetes.client import Configuration  # noqa: PLC0415
 
+    limit_plugins()
     configuration = Configuration()
     files = [Path(kubeconfig)] if kubeconfig else _default_files()
     joined = os.pathsep.join(str(file) for file in files)
