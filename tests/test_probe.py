@@ -386,7 +386,7 @@ def test_headers_without_end_do_not_keep_it_waiting(tmp_path: Path, no_hang: Non
     def talk(client: socket.socket, _: bytes) -> None:
         client.sendall(b"HTTP/1.1 101 Switching Protocols\r\n")
         while True:
-            client.sendall(piece)
+            client.sendall(piece * 10_000)
 
     with answering(tmp_path, talk) as (api, _), pytest.raises(ClusterError, match="cannot be reached: timed out"):
         execute(api, SLEEP, ["id"], timeout=0.5)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
 from websocket import ABNF, WebSocket, WebSocketException, WebSocketTimeoutException
 
+# Bytes that wait in the socket. A connection that is shut down is read to the end of them, and headers byte by byte.
+_RECEIVED = 64 * 1024
 LARGEST = 1024 * 1024  # bytes of a message, with its frames' headers; API servers send some ten thousand
 
 
@@ -15,7 +18,7 @@ class LimitedWebSocket(WebSocket):
 
     def __init__(self, until: float, **options: Any) -> None:
         """``until``: when reading ends (``time.monotonic``); ``options``: those of ``WebSocket``."""
-        super().__init__(**options)
+        super().__init__(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)], **options)
         self.until = until
         self._size = 0  # bytes of the message that is being read
 
