@@ -47,6 +47,14 @@ def inside(networks: Iterable[Network]) -> Callable[[str], bool]:
     return test
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this host's own."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def networks(texts: str | Iterable[str], option: str) -> tuple[Network, ...]:
     """Addresses and CIDRs that were given for ``option``, which takes several, or several in one joined by commas.
 

@@ -19,7 +19,7 @@ MAY = {
     "networks": {"errors"},
     "timespec": {"errors"},
     "records": {"errors"},
-    "sources": {"errors", "records", "timespec"},
+    "sources": {"errors", "networks", "records", "timespec"},
     "filters": {"errors", "networks", "records", "timespec"},
     "report": {"errors", "records", "timespec"},
     "mesh": {"errors", "records"},
@@ -27,7 +27,7 @@ MAY = {
     "scan": {"errors", "filters", "records", "sources"},
     "log": {"database", "errors", "filters", "records", "report", "scan", "sources"},
     "verification": {"database", "errors", "filters", "log", "networks", "records", "scan", "sources"},
-    "live": {"errors", "filters", "log", "mesh", "records", "scan", "sources", "timespec", "verification"},
+    "live": {"errors", "filters", "log", "mesh", "networks", "records", "scan", "sources", "timespec", "verification"},
     "show": {"errors", "filters", "live", "log", "records", "report", "scan", "sources", "timespec", "verification"},
     "cli": {
         "__init__",

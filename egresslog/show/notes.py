@@ -36,6 +36,9 @@ def write_notes(
             Text(f"{scan.selected:,} of {plural(scan.counts.records, 'record')} pass the filter", style="dim")
         )
     _write_uncaptured(console, scan)
+    if scan.unauthenticated:
+        server = safe(scan.unauthenticated)
+        console.print(_warning(f"{server} did not prove who it is (no TLS, or insecure-skip-tls-verify)"))
     for note in scan.notes:
         console.print(Text(f"note: {safe(note)}", style="dim"))
     if scan.unknown_keys:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egresslog.errors import SourceError
+from egresslog.networks import Network
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.messages import os_reason
 
@@ -43,6 +44,8 @@ class Sources:
         coverage: of each container, if the sources are logs of containers.
         advice: why there may be no access log in them.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
+        unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
+        inside: address ranges that the cluster says are its own.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -51,6 +54,8 @@ class Sources:
     coverage: list[Coverage] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
     uncaptured: list[str] = field(default_factory=list)
+    unauthenticated: str = ""
+    inside: tuple[Network, ...] = ()
 
 
 def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:

@@ -63,8 +63,11 @@ class Cluster:
 
     def __init__(self, configuration: Configuration, name: str, clock: Clock | None = None) -> None:
         """See ``connect``."""
+        import urllib3  # noqa: PLC0415
         from kubernetes.client.rest import RESTClientObject  # noqa: PLC0415
 
+        if not configuration.verify_ssl:  # it is in the evidence, and need not be printed with each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.name = name
         self.configuration = configuration
         self.clock = clock or Clock()
@@ -210,7 +213,7 @@ class Cluster:
         if response.status == HTTPStatus.OK:
             return response
         body = b""
-        with suppress(ClusterError), deadline.deadline(read_timeout, lambda: deadline.socket_of(response)):
+        with suppress(ClusterError), deadline.deadline(read_timeout, lambda: self.abort(response)):
             for piece in self.read_body(response):
                 body += piece
                 if len(body) > _ERROR_SIZE:

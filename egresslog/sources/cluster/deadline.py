@@ -27,13 +27,13 @@ def shut_down(sock: socket.socket | None) -> None:
 
 
 @contextmanager
-def deadline(seconds: float, sock: Callable[[], socket.socket | None]) -> Iterator[threading.Event]:
+def deadline(seconds: float, close: Callable[[], None]) -> Iterator[threading.Event]:
     """Closes the connection when the time is over, so that reading from it ends; the event is set then."""
     is_over = threading.Event()
 
     def end() -> None:
         is_over.set()
-        shut_down(sock())
+        close()
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
@@ -52,7 +52,7 @@ def answer_deadline(seconds: float, response: urllib3.BaseHTTPResponse, where: s
         LimitError: it was not there in time.
     """
     late = LimitError(where, f"the answer did not end within {seconds:g} s")
-    with deadline(seconds, lambda: socket_of(response)) as is_over:
+    with deadline(seconds, lambda: shut_down(socket_of(response))) as is_over:
         try:
             yield
         except ClusterError:
@@ -87,7 +87,7 @@ class _Limited(HTTPConnection):
         seconds = self.timeout if isinstance(self.timeout, int | float) else None
         if sock is None or seconds is None:
             return super().getresponse()
-        with deadline(seconds, lambda: sock) as is_over:
+        with deadline(seconds, lambda: shut_down(sock)) as is_over:
             try:
                 response = super().getresponse()
             except Exception:

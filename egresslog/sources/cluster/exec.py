@@ -113,7 +113,7 @@ def _connected(
     proxy = _proxy(cluster)
     try:
         connection = LimitedWebSocket(until, sslopt=_trust(cluster.configuration), skip_utf8_validation=True)
-        with deadline(timeout, lambda: connection.sock) as is_over:
+        with deadline(timeout, connection.abort) as is_over:
             connection.connect(  # type: ignore[no-untyped-call]
                 f"{'ws' if scheme == 'http' else 'wss'}://{rest}{path}", header=headers, subprotocols=_PROTOCOLS,
                 suppress_origin=True, redirect_limit=0, timeout=timeout, **proxy,

@@ -16,6 +16,7 @@ from typing import IO
 from egresslog.errors import SourceError
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import find_containers
+from egresslog.sources.cluster.kubeconfig import unauthenticated_server
 from egresslog.sources.cluster.log_stream import LogStream
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.sources.coverage import Coverage, Notice
@@ -85,6 +86,7 @@ def take_snapshot(
     containers = [container for container in found.containers if container.key not in excluded]
     snapshot = Snapshot(found.errors)
     snapshot.uncaptured = found.uncaptured
+    snapshot.unauthenticated = unauthenticated_server(cluster.configuration)
     paths = [snapshot.path_of(number) for number in range(len(containers))]
     readers = _Readers(cluster, containers, paths, since)
     try:

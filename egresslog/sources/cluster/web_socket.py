@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import Any
 
 from websocket import ABNF, WebSocket, WebSocketException, WebSocketTimeoutException
 
-# Bytes that wait in the socket. A connection that is shut down is read to the end of them, and headers byte by byte.
-_RECEIVED = 64 * 1024
+from egresslog.sources.cluster.deadline import shut_down
+
 LARGEST = 1024 * 1024  # bytes of a message, with its frames' headers; API servers send some ten thousand
 
 
@@ -18,9 +17,20 @@ class LimitedWebSocket(WebSocket):
 
     def __init__(self, until: float, **options: Any) -> None:
         """``until``: when reading ends (``time.monotonic``); ``options``: those of ``WebSocket``."""
-        super().__init__(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)], **options)
+        super().__init__(**options)
         self.until = until
         self._size = 0  # bytes of the message that is being read
+
+    def abort(self) -> None:
+        """Ends reading, from another thread.
+
+        Closes the socket as well: headers are read byte by byte, and what waits in a socket that is shut down is read
+        to its end.
+        """
+        sock = self.sock  # the other thread may be forgetting it
+        if sock is not None:
+            shut_down(sock)
+            sock.close()
 
     def recv_data(self, control_frame: bool = False) -> tuple[int, bytes]:
         """Opcode and data of the next message, or of a control frame between its parts.
