@@ -256,7 +256,7 @@ def test_a_server_that_proves_nothing(server: Server, monkeypatch: pytest.Monkey
     assert (code, findings) == (3, ["EGL176"])
     assert exclusivity == {"state": "PARTIAL", "read": 1, "senders": 1, "missing": [], "reasons": ["EGL176"]}
     for form in ("table", "markdown", "yaml"):
-        result = invoke("verify", HOST, "--from", "default/sleep", "-o", form)
+        result = invoke("verify", HOST, "--from", f"default/{SLEEP}", "-o", form)
         assert result.exit_code == 0
         assert "EGL176" in result.stdout
     for command in ("parse", "report", "verify"):

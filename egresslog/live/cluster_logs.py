@@ -10,6 +10,7 @@ from typing import Any
 from egresslog.errors import UsageError
 from egresslog.filters import Filter
 from egresslog.live import diagnosis
+from egresslog.live.cluster_networks import ClusterNetworks, learn_networks
 from egresslog.log import Log
 from egresslog.records.format import Format
 from egresslog.sources.cluster.client import Cluster
@@ -65,6 +66,7 @@ def read_cluster(
     wanted = gateway_targets(namespaces, targets, selector, gateway_name, container)
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         snapshot = _snapshot(cluster, wanted, since, max_log_requests, progress)
+        _add_networks(snapshot, learn_networks(cluster))
         return _log(cluster, snapshot, wanted, format, columns, where=where, keep_going=keep_going)
 
 
@@ -101,6 +103,8 @@ def read_sidecars(
     exclude = [entry.container.key for entry in but.coverage] if but else []
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         snapshot = _snapshot(cluster, wanted, since, max_log_requests, progress, exclude)
+        if not exclude:  # else the gateway's log has them
+            _add_networks(snapshot, learn_networks(cluster))
         return _log(cluster, snapshot, wanted, format, None, where=where, keep_going=keep_going)
 
 
@@ -132,6 +136,11 @@ def _snapshot(
     if not snapshot.sources:
         raise diagnosis.nothing_found(cluster, targets, snapshot)
     return snapshot
+
+
+def _add_networks(snapshot: Snapshot, networks: ClusterNetworks) -> None:
+    snapshot.ranges, snapshot.api_server = networks.ranges, networks.api_server
+    snapshot.notes += networks.notes
 
 
 def _log(

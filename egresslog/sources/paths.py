@@ -45,7 +45,8 @@ class Sources:
         advice: why there may be no access log in them.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
         unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
-        inside: address ranges that the cluster says are its own.
+        ranges: those of pods and Services, as the cluster says.
+        api_server: the addresses of the cluster's API server, as the cluster says.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -55,7 +56,8 @@ class Sources:
     advice: list[str] = field(default_factory=list)
     uncaptured: list[str] = field(default_factory=list)
     unauthenticated: str = ""
-    inside: tuple[Network, ...] = ()
+    ranges: tuple[Network, ...] = ()
+    api_server: tuple[Network, ...] = ()
 
 
 def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:

@@ -87,8 +87,7 @@ def take_snapshot(
     snapshot = Snapshot(found.errors)
     snapshot.uncaptured = found.uncaptured
     snapshot.unauthenticated = unauthenticated_server(cluster.configuration)
-    paths = [snapshot.path_of(number) for number in range(len(containers))]
-    readers = _Readers(cluster, containers, paths, since)
+    readers = _Readers(cluster, containers, snapshot.path_of, since)
     try:
         readers.start(max_log_requests)
         for done in range(len(containers)):
@@ -98,33 +97,28 @@ def take_snapshot(
     except BaseException:  # Ctrl-C
         readers.stop()
         raise
-    for coverage, path in zip(readers.coverage, paths, strict=True):
-        snapshot.add(coverage, path)
+    for number in range(len(containers)):
+        snapshot.add(readers.coverage[number], snapshot.path_of(number))
     return snapshot
 
 
 class _Readers:
-    """Threads that read one log after another. They never keep the program from ending, whatever a server does."""
+    """Threads that read one log after another. They never keep the program from ending, whatever a server does.
+
+    Attributes:
+        coverage: what was read of each container, by its number.
+    """
 
     def __init__(
-        self, cluster: Cluster, containers: Sequence[Container], paths: Sequence[Path], since: int | None
+        self, cluster: Cluster, containers: Sequence[Container], path_of: Callable[[int], Path], since: int | None
     ) -> None:
-        self._cluster = cluster
+        self.coverage: dict[int, Coverage] = {}
+        self._cluster, self._containers, self._path_of, self._since = cluster, containers, path_of, since
         self._stop = Event()
         self._done: SimpleQueue[None] = SimpleQueue()
-        self._paths = paths
-        self._sinks = [_FileSink() for _ in containers]
-        self._streams = [
-            LogStream(cluster, container, sink, since=since, stop=self._stop)
-            for container, sink in zip(containers, self._sinks, strict=True)
-        ]
+        self._running: dict[int, LogStream] = {}  # as many as there are threads: there may be many more containers
         self._next = iter(range(len(containers)))
         self._lock = Lock()
-
-    @property
-    def coverage(self) -> list[Coverage]:
-        """What was read of each container."""
-        return [stream.report.coverage for stream in self._streams]
 
     def start(self, threads: int) -> None:
         """Starts so many threads."""
@@ -141,17 +135,25 @@ class _Readers:
         """Ends reading; logs that were not started are left out."""
         self._stop.set()
         self._cluster.close()
-        for stream in self._streams:
+        with self._lock:
+            streams = list(self._running.values())
+        for stream in streams:
             stream.connection.abort()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             with self._lock:
                 number = next(self._next, None)
-            if number is None:
-                return
-            with self._sinks[number].opened(self._paths[number]):
-                self._streams[number].run()
+                if number is None:
+                    return
+                sink = _FileSink()
+                stream = LogStream(self._cluster, self._containers[number], sink, since=self._since, stop=self._stop)
+                self._running[number] = stream
+            with sink.opened(self._path_of(number)):
+                stream.run()
+            with self._lock:
+                self.coverage[number] = stream.report.coverage
+                del self._running[number]
             self._done.put(None)
 
 
