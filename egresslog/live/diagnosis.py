@@ -69,18 +69,22 @@ def access_log_settings(cluster: Cluster, coverage: Sequence[Coverage]) -> list[
     """
     mesh_configs: dict[str, str | None] = {}
     telemetries = _telemetries(cluster, {entry.container.namespace for entry in coverage})
-    answers: list[AccessLog] = []
+    answers: dict[str, AccessLog] = {}
+    seen: set[object] = set()  # pods of one workload have the same answer
     for entry in coverage:
         container = entry.container
+        kind = container.namespace, frozenset(container.labels.items())
+        if kind in seen:
+            continue
+        seen.add(kind)
         name = _config_map(container.labels)
         if name not in mesh_configs:
             mesh_configs[name] = _mesh_config(cluster, name)
         answer = access_log(
             mesh_configs[name], telemetries, namespace=container.namespace, labels=container.labels, config_map=name
         )
-        if answer not in answers:
-            answers.append(answer)
-    return answers
+        answers.setdefault(repr(answer), answer)
+    return list(answers.values())
 
 
 def diagnose(

@@ -135,7 +135,7 @@ def gateway_targets(
     return tuple(Target(place, query, container=container) for place in places)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class Container:
     """One container of a pod, as the kubelet last reported it to the API server.
 

@@ -20,6 +20,7 @@ from egresslog.sources.cluster.kubeconfig import unauthenticated_server
 from egresslog.sources.cluster.log_stream import LogStream
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.sources.coverage import Coverage, Notice
+from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import Source, Sources
 
 # The answers for an ended pod whose log was deleted.
@@ -56,7 +57,8 @@ class Snapshot(Sources):
         elif error:
             self.errors.append(error)
         self.coverage.append(coverage)
-        self.sources.append(Source(coverage.origin, path.stat().st_size, str(path)))
+        if path.exists():
+            self.sources.append(Source(coverage.origin, path.stat().st_size, str(path)))
 
 
 def take_snapshot(
@@ -149,8 +151,11 @@ class _Readers:
                 sink = _FileSink()
                 stream = LogStream(self._cluster, self._containers[number], sink, since=self._since, stop=self._stop)
                 self._running[number] = stream
-            with sink.opened(self._path_of(number)):
-                stream.run()
+            try:
+                with sink.opened(self._path_of(number)):
+                    stream.run()
+            except OSError as error:  # a full disk, seen when the file is opened or closed
+                stream.report.fail(f"cannot be stored: {os_reason(error)}")
             with self._lock:
                 self.coverage[number] = stream.report.coverage
                 del self._running[number]
