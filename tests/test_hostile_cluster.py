@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
@@ -13,6 +15,8 @@ from typer.testing import Result
 
 from egresslog.sources.cluster.client import Cluster as Api
 from egresslog.sources.cluster.clock import Clock
+from egresslog.sources.cluster.discovery import find_containers
+from egresslog.sources.cluster.pods import gateway_targets
 
 from .following import FastClock, following
 from .kubeapi.cluster import Cluster
@@ -375,3 +379,34 @@ def test_headers_without_end(server: Server, monkeypatch: pytest.MonkeyPatch, wh
     result = parse()
     assert result.exit_code == 3
     assert "error: " in result.stderr
+
+
+@pytest.mark.parametrize(("limit", "value", "said"), [("LARGEST", 200_000, "the log is larger than 200000 bytes"),
+                                                      ("LONGEST", 0.3, "the answer did not end within 0.3 s")])  # fmt: skip
+def test_logs_without_end(server: Server, monkeypatch: pytest.MonkeyPatch, limit: str, value: float, said: str) -> None:
+    """A log that is not followed ends; what was read until then is there, and the rest is an error."""
+    monkeypatch.setattr(f"egresslog.sources.cluster.log_connection.{limit}", value)
+    lines = "".join(f"2026-11-18T11:06:40Z {line}\n" for line in TEXT.splitlines() * 20).encode()
+    answering(server, endless(lines, b"HTTP/1.1 200 OK\r\n\r\n"), "log", f"{PODS}/gateway/log")
+    result = parse()
+    assert result.exit_code == 3
+    assert said in result.stderr
+    assert result.stdout
+    assert sum(request.path.endswith("/log") for request in server.requests) == 1
+
+
+def test_what_is_kept_of_a_pod(server: Server, cluster: Cluster) -> None:
+    """A cluster has ten thousands, of some ten kilobytes each: not the objects are kept, only what they are asked for."""
+    for number in range(100):
+        cluster.add_pod(f"large-{number}", annotations={"x": "y" * 50_000})
+    api = Api.connect(kubeconfig=str(server.kubeconfig()))
+    find_containers(api, gateway_targets(()))  # imports
+    gc.collect()
+    tracemalloc.start()
+    found = find_containers(api, gateway_targets(()))
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    api.close()
+    assert len(found.containers) == 101
+    assert kept < 101 * 10_000

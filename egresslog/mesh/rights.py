@@ -39,10 +39,19 @@ GRANTS = (
         "mesh", "", ("configmaps",), ("get",),
         "whether and how the mesh logs; a revision of the control plane has its own: istio-REVISION", ("istio",),
     ),
-    Grant("networks", "", ("nodes",), ("list",), "which addresses pods have (optional, like all that follow)"),
-    Grant("networks", "networking.k8s.io", ("servicecidrs",), ("list",), "which addresses Services have, from 1.33"),
-    Grant("kubeadm", "", ("configmaps",), ("get",), "the same in older clusters of kubeadm", ("kubeadm-config",)),
-    Grant("api-server", "discovery.k8s.io", ("endpointslices",), ("get",), "where the API server is", ("kubernetes",)),
+    Grant("networks", "", ("nodes",), ("list",), "optional: which addresses pods have"),
+    Grant(
+        "networks", "networking.k8s.io", ("servicecidrs",), ("list",),
+        "optional: which addresses Services have (Kubernetes 1.33)",
+    ),
+    Grant(
+        "kubeadm", "", ("configmaps",), ("get",),
+        "optional: the same in older clusters of kubeadm", ("kubeadm-config",),
+    ),
+    Grant(
+        "api-server", "discovery.k8s.io", ("endpointslices",), ("get",),
+        "optional: where the API server is", ("kubernetes",),
+    ),
     # exec over WebSocket is a GET, which Kubernetes authorizes as `get`; from 1.35 it wants `create` as well (feature
     # gate AuthorizePodWebsocketUpgradeCreatePermission, on by default; kubernetes/kubernetes#133515, #134577).
     Grant(

@@ -1,4 +1,4 @@
-"""What an API server answered: JSON objects, pages of lists, and errors. Their form is not taken for granted."""
+"""What an API server answered: JSON objects, pages of lists, and errors, none taken for granted."""
 
 from __future__ import annotations
 

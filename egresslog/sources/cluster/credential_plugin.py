@@ -1,7 +1,7 @@
-"""Credential plugins of kubeconfigs, within limits: the official client waits for them, and reads them, without any.
+"""Credential plugins of kubeconfigs, within limits of time and size.
 
-It starts them with ``subprocess.Popen`` and calls ``communicate`` (kubernetes 37.0.2, ``config/exec_provider.py`` and
-``config/kube_config.py``); it has no parameter for a time.
+The official client waits for them, and reads them, without any. It starts them with ``subprocess.Popen`` and calls
+``communicate`` (kubernetes 37.0.2, ``config/exec_provider.py`` and ``config/kube_config.py``); it has no parameter for it.
 """
 
 from __future__ import annotations

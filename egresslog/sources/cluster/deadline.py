@@ -1,4 +1,4 @@
-"""Deadlines of requests. A socket's timeout starts anew with each byte, and a hostile server sends one now and then."""
+"""Deadlines of requests, which no trickle of bytes can put off: a socket's own timeout starts anew with each."""
 
 from __future__ import annotations
 

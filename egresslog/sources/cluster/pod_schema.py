@@ -1,4 +1,4 @@
-"""The form that pods have in the API, as far as it is relied upon. Others are refused, with what is wrong with them."""
+"""The form that pods must have, as far as it is relied upon, and what is wrong with those that have another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WebSocket whose messages end: websocket-client reads a message of any size, and for as long as bytes come."""
+"""A WebSocket whose messages have limits of time and size; those of websocket-client have none."""
 
 from __future__ import annotations
 
