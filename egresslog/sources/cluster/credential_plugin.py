@@ -1,7 +1,7 @@
 """Credential plugins of kubeconfigs, within limits of time and size.
 
-The official client waits for them, and reads them, without any. It starts them with ``subprocess.Popen`` and calls
-``communicate`` (kubernetes 37.0.2, ``config/exec_provider.py`` and ``config/kube_config.py``); it has no parameter for it.
+The official client waits for them, and reads them. It starts them with ``subprocess.Popen`` and calls
+``communicate`` (kubernetes 37.0.2, ``config/exec_provider.py`` and ``config/kube_config.py``), without a limit.
 """
 
 from __future__ import annotations
