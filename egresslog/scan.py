@@ -161,7 +161,7 @@ class Scan:
 
     def coverage_rows(self) -> list[CoverageRow]:
         """What was read of each file or container; a container that was not read to its end has a gap from there on."""
-        gaps = {covered.origin: (*covered.gaps, *_unread(covered)) for covered in self.coverage}
+        gaps = {log_coverage.origin: (*log_coverage.gaps, *_unread(log_coverage)) for log_coverage in self.coverage}
         names = dict.fromkeys([*self.origins, *gaps])
         spans = {origin: self.origins.get(origin) or OriginRecords() for origin in names}
         return [
@@ -172,7 +172,7 @@ class Scan:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not self.errors and all(covered.is_complete for covered in self.coverage)
+        return not self.errors and all(log_coverage.is_complete for log_coverage in self.coverage)
 
     def card(self) -> dict[str, str]:
         """A summary in words, for notebooks."""
@@ -185,9 +185,9 @@ class Scan:
         return card
 
 
-def _unread(covered: Coverage) -> Iterator[Gap]:
-    if covered.error is not None:
-        yield Gap(covered.last, None, covered.error.reason)
+def _unread(log_coverage: Coverage) -> Iterator[Gap]:
+    if log_coverage.error is not None:
+        yield Gap(log_coverage.last, None, log_coverage.error.reason)
 
 
 class RejectBuffer:

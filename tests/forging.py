@@ -2,8 +2,8 @@
 
 Each host has a pair that proves it and one line past the gateway, into which its client (or the outside server) wrote
 what may change how the line is read: templates, and random pieces of real lines. A bypass is *hidden* if its host is
-PROVEN and nothing is left to say so: no finding of the host beside the proof, and the line is neither a reject nor an
-ambiguous record without upstream that holds the host or its address.
+PROVEN and verify says nothing of it: no finding of the host beside the proof, and the line is not among the unreadable
+lines that may be about the host.
 
 ``python -m tests.forging --lines 5000000`` prints the figures and each hidden line.
 """
@@ -167,7 +167,7 @@ def hidden(chance: Random, number: int, folder: Path, counts: Counter[str]) -> l
     )
     sidecar.write_text(
         "".join(
-            f"{to_gateway(**pair, local=end)}\n{bypass.line}\n"
+            f"{to_gateway(**pair, downstream_local=end)}\n{bypass.line}\n"
             for pair, end, bypass in zip(pairs, ends, tried, strict=True)
         ),
         encoding="utf-8",
@@ -175,25 +175,21 @@ def hidden(chance: Random, number: int, folder: Path, counts: Counter[str]) -> l
     )
     hosts = [bypass.host for bypass in tried]
     verification = egresslog.verify(hosts, gateway=egresslog.read(gateway), sidecars=egresslog.read(sidecar))
+    # A host of its own finding, or the very line among those that could not be read and mention it (EGL175).
     query = "SELECT DISTINCT host FROM host_findings WHERE finding <> 'paired-proof'"
-    said = {host for (host,) in verification.connection.execute(query).fetchall()}
-    rejected = {
-        line_number
-        for batch in verification.scans["sidecar"].reject_batches()
-        for line_number in batch["line_number"].to_pylist()
-    }
-    query = "SELECT line_number FROM sidecar_lines WHERE ambiguous AND upstream_host IS NULL"
-    not_agreed = {number for (number,) in verification.connection.execute(query).fetchall()}
+    accused = {host for (host,) in verification.connection.execute(query).fetchall()}
+    query = "SELECT host, line_number FROM unreadable_mentions WHERE hop = 'sidecar'"
+    mentions = set(verification.connection.execute(query).fetchall())
     unseen = []
     for at, (verdict, bypass) in enumerate(zip(verification, tried, strict=True)):
         counts[verdict.verdict.value] += 1
         if verdict.verdict is Verdict.PROVEN:
             kind = "hidden"
-            if bypass.host in said:
-                kind = "said"
-            elif bypass.host in bypass.line or bypass.address in bypass.line:
-                kind = "rejected" if 2 * at + 2 in rejected else "not agreed" if 2 * at + 2 in not_agreed else "hidden"
-            counts[f"PROVEN, {kind}"] += 1
+            if bypass.host in accused:
+                kind = "with a finding"
+            elif not mentions.isdisjoint({(bypass.host, 2 * at + 2), (None, 2 * at + 2)}):
+                kind = "with its unreadable line"
+            counts[f"PROVEN {kind}"] += 1
             if kind == "hidden":
                 unseen.append(bypass)
     counts["lines"] += number
@@ -217,7 +213,7 @@ def main() -> int:
             for bypass in hidden(Random(f"{given.seed} {run}"), HOSTS, Path(folder), counts):
                 print(f"{bypass.style}: {bypass.line!r}")  # noqa: T201
     print(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))  # noqa: T201
-    return int(counts["PROVEN, hidden"] > 0)
+    return int(counts["PROVEN hidden"] > 0)
 
 
 if __name__ == "__main__":

@@ -36,16 +36,16 @@ def line(
     authority: str = "-",
     upstream: str = "-",
     cluster: str = "-",
-    near: str = "-",
-    local: str = "-",
-    remote: str = "-",
+    upstream_local: str = "-",
+    downstream_local: str = "-",
+    downstream_remote: str = "-",
     sni: str = "-",
     route: str = "-",
 ) -> str:
     """A line of Istio's default text format since 1.9."""
     return (
         f'[{at(when)}] "{request}" {code} {flags} {details} - "{reason}" {received} {sent} {duration} - "{forwarded}" "{agent}" '
-        f'"-" "{authority}" "{upstream}" {cluster} {near} {local} {remote} {sni} {route}'
+        f'"-" "{authority}" "{upstream}" {cluster} {upstream_local} {downstream_local} {downstream_remote} {sni} {route}'
     )
 
 
@@ -60,8 +60,8 @@ def to_gateway(
 ) -> str:
     """A sidecar's line of TLS that goes to the gateway."""
     values: dict[str, object] = {
-        "upstream": f"{gateway}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "near": f"{pod}:{port}",
-        "local": f"{OUTSIDE}:443", "remote": f"{pod}:50000", "sni": host,
+        "upstream": f"{gateway}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "upstream_local": f"{pod}:{port}",
+        "downstream_local": f"{OUTSIDE}:443", "downstream_remote": f"{pod}:50000", "sni": host,
     }  # fmt: skip
     return line(when, **{**values, **more})  # type: ignore[arg-type]
 
@@ -77,8 +77,8 @@ def from_gateway(
 ) -> str:
     """The gateway's line of the same connection."""
     values: dict[str, object] = {
-        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "near": f"{gateway}:60000",
-        "local": f"{gateway}:8443", "remote": f"{pod}:{port}", "sni": host,
+        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "upstream_local": f"{gateway}:60000",
+        "downstream_local": f"{gateway}:8443", "downstream_remote": f"{pod}:{port}", "sni": host,
     }  # fmt: skip
     return line(when, **{**values, **more})  # type: ignore[arg-type]
 
@@ -90,9 +90,9 @@ def past(
     values: dict[str, object] = {
         "upstream": to,
         "cluster": cluster,
-        "near": f"{pod}:41000",
-        "local": to,
-        "remote": f"{pod}:51000",
+        "upstream_local": f"{pod}:41000",
+        "downstream_local": to,
+        "downstream_remote": f"{pod}:51000",
     }
     return line(when, **{**values, **more})  # type: ignore[arg-type]
 

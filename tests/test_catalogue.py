@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from egresslog import CatalogueError, Format, FormatError, LineError, formats
-from egresslog.records.catalogue import Formats, named, resolve
+from egresslog.records.catalogue import Formats, format_named, resolve
 from egresslog.records.chunk import Chunk
 from egresslog.records.format import Sample
 from egresslog.records.parser import Parser
@@ -91,7 +91,7 @@ def test_variants_print_the_same_shape() -> None:
 def test_unknown_name_lists_the_known() -> None:
     """A wrong name is answered with the right ones."""
     with pytest.raises(CatalogueError, match=r"no format 'istio-9'; known are envoy-default, .*istio-json-1\.9"):
-        named("istio-9")
+        format_named("istio-9")
 
 
 def test_missing_catalogue_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

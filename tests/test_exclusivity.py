@@ -119,7 +119,7 @@ def test_left_over(tmp_path: Path, what: str) -> None:
     """PROVEN all the same, and never confirmed."""
     lines, code = LEFT[what]
     gateway = [from_gateway(), line(60, upstream="151.101.1.67:443", cluster=f"outbound|443||{HOST}",
-               near="10.244.2.20:60001", local="10.244.2.20:8443", remote="10.244.1.15:40008", sni=HOST)]  # fmt: skip
+               upstream_local="10.244.2.20:60001", downstream_local="10.244.2.20:8443", downstream_remote="10.244.1.15:40008", sni=HOST)]  # fmt: skip
     found = verify(tmp_path, gateway, [to_gateway(), to_gateway(60, 40008), *lines])
     assert only(found).exclusivity.state is PARTIAL
     assert code in only(found).exclusivity.reasons

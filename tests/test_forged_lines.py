@@ -258,10 +258,10 @@ ZTUNNEL = (
     'dst.addr=151.101.193.67:443 direction="outbound" bytes_sent=512 bytes_recv=9000 duration="12ms"'
 )
 MARKED = {
-    "ztunnel": (ZTUNNEL, "a line of ztunnel's access log, which is not read, at byte 0"),
+    "ztunnel": (ZTUNNEL, "a line of ztunnel's access log, which egresslog does not read, at byte 0"),
     "ztunnel JSON": (
         '{"level":"info","time":"2026-11-22T23:20:09Z","scope":"access","message":"connection complete","src.addr":"10.1.1.1:1"}',
-        "a line of ztunnel's access log, which is not read, at byte 0",
+        "a line of ztunnel's access log, which egresslog does not read, at byte 0",
     ),
     "a line in the agent's JSON": (
         json.dumps({"level": "info", "time": "2026-11-22T23:20:09Z", "msg": TEXT}),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import GRANTS, role
-from egresslog.records.catalogue import named, resolve
+from egresslog.records.catalogue import format_named, resolve
 
 GATEWAY = {"istio": "egressgateway", "pod-template-hash": "7d9f"}
 SIDECAR = {"app": "sleep"}
@@ -89,7 +89,7 @@ def said(found: AccessLog) -> tuple[Any, ...]:
         ("access_log_file: /dev/stdout", (True, None, "TEXT", None), "accessLogFile is /dev/stdout"),
         ("accessLogFile: /dev/stderr", (True, None, "TEXT", None), "accessLogFile is /dev/stderr"),
         ("accessLogFile: /proc/self/fd/1", (True, None, "TEXT", None), "/proc/self/fd/1"),
-        ("accessLogFile: /dev/null", (False, None, "TEXT", None), "throws it away"),
+        ("accessLogFile: /dev/null", (False, None, "TEXT", None), "discards it"),
         ("accessLogFile: /var/log/a.log", (False, None, "TEXT", None), "accessLogFile is /var/log/a.log, a file"),
         (OUT + "accessLogEncoding: TEXT", (True, None, "TEXT", None), ""),
         (OUT + "accessLogEncoding: JSON", (True, None, "JSON", None), ""),
@@ -262,7 +262,7 @@ UNKNOWN = (None, None, "TEXT", None)
             "",
             [telemetry("egress/n", entry("envoy", match={"mode": "SERVER"}))],
             OFF,
-            "is for mode SERVER, what leaves is CLIENT",
+            "is for mode SERVER, but outgoing traffic is CLIENT",
         ),
         (
             "",
@@ -297,7 +297,7 @@ UNKNOWN = (None, None, "TEXT", None)
             "",
             [telemetry("egress/n", entry("envoy", filter={"expression": "response.code >= 400"}))],
             (True, None, "TEXT", "response.code >= 400"),
-            "only what meets response.code >= 400",
+            "only what matches response.code >= 400",
         ),
         (
             "",
@@ -632,7 +632,7 @@ def test_advice_names_what_is_in_the_way() -> None:
     assert "In Telemetry egress/mine, set:" in ask("", mine).advice
     assert "In Telemetry egress/all, set:" in ask("", telemetry("egress/all", metrics=[]), labels={}).advice
     shadowed = ask("", telemetry("egress/old", metrics=[]), telemetry("egress/new", entry("envoy"), at=2))
-    assert "Telemetry egress/new does not count: Telemetry egress/old is older." in shadowed.advice
+    assert "Telemetry egress/new is ignored: Telemetry egress/old is older." in shadowed.advice
     two = ask("", mine, telemetry("egress/second", entry("envoy"), labels={"istio": "egressgateway"}, at=2))
     assert "Telemetry egress/mine and Telemetry egress/second select the same workload" in two.advice
     turned = "extensionProviders: [{name: envoy, envoyFileAccessLog: {path: /tmp/a}}]"
@@ -645,7 +645,7 @@ def test_advice_on_a_log_that_is_written() -> None:
     above = telemetry("istio-system/m", entry("envoy", filter={"expression": "response.code >= 400"}))
     assert "remove the filter from Telemetry istio-system/m" in ask("", above, telemetry("egress/n", entry())).advice
     assert (
-        "Providers envoy, json all write the same requests"
+        "Providers envoy, json all log the same requests"
         in ask(PROVIDERS, telemetry("egress/n", entry("envoy", "json"))).advice
     )
     assert ask("", telemetry("egress/n", entry("envoy"))).advice == ""
@@ -655,7 +655,7 @@ def test_the_format_can_be_used() -> None:
     """What comes out goes into the catalogue."""
     for mesh, provider in ((PROVIDERS, "labels"), (PROVIDERS, "text"), (PROVIDERS, "envoy")):
         assert resolve(ask(mesh, telemetry("egress/a", entry(provider))).format).all
-    own = yaml.safe_dump({"accessLogFile": "/dev/stdout", "accessLogFormat": named("istio-1.9").source})
+    own = yaml.safe_dump({"accessLogFile": "/dev/stdout", "accessLogFormat": format_named("istio-1.9").source})
     assert [made.name for made in resolve(ask(own).format).all] == ["istio-1.9"]
 
 
@@ -742,7 +742,7 @@ def test_rights_for_addresses() -> None:
 def test_rights_write_nothing() -> None:
     """Nothing is changed, no secret is read; only the probe may run something."""
     for grant in GRANTS:
-        assert set(grant.verbs) <= {"get", "list", "watch"} or grant.at == "probe"
+        assert set(grant.verbs) <= {"get", "list", "watch"} or grant.place == "probe"
         assert "secrets" not in grant.resources
     text = role("istio-system", sidecars=True, probe=False, static=True)
     assert "exec" not in text

@@ -819,28 +819,33 @@ def request(
 
 
 def sidecar_line(
-    when: float = 10.3, *, pod: str = POD_IP, client: int = 45848, near: int = 50001, host: str = "edition.cnn.com",
-    agent: str | None = None, remote: str | None = None, **more: object,
+    when: float = 10.3, *, pod: str = POD_IP, client: int = 45848, local_port: int = 50001, host: str = "edition.cnn.com",
+    agent: str | None = None, downstream_remote: str | None = None, **more: object,
 ) -> str:  # fmt: skip
     """A sidecar's line towards the gateway: of HTTP with a user agent, else of TLS."""
     values: dict[str, object] = {
-        "upstream": f"{GATEWAY}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "near": f"{pod}:{near}",
-        "local": f"{OUTSIDE}:443", "remote": remote or f"{pod}:{client}", "sni": host,
+        "upstream": f"{GATEWAY}:8443", "cluster": f"outbound|443|cnn|{GATEWAY_SERVICE}", "upstream_local": f"{pod}:{local_port}",
+        "downstream_local": f"{OUTSIDE}:443", "downstream_remote": downstream_remote or f"{pod}:{client}", "sni": host,
     }  # fmt: skip
     if agent is not None:
         values |= {
             "request": "GET / HTTP/1.1", "code": 200, "details": "via_upstream", "received": 0, "agent": agent,
-            "authority": host, "sni": "-", "local": f"{OUTSIDE}:80",
+            "authority": host, "sni": "-", "downstream_local": f"{OUTSIDE}:80",
         }  # fmt: skip
     return line(when, **{**values, **more})  # type: ignore[arg-type]
 
 
 def gateway_line(
-    when: float = 10.3, *, pod: str = POD_IP, near: int = 50001, host: str = "edition.cnn.com", agent: str | None = None
+    when: float = 10.3,
+    *,
+    pod: str = POD_IP,
+    local_port: int = 50001,
+    host: str = "edition.cnn.com",
+    agent: str | None = None,
 ) -> str:
     values: dict[str, object] = {
-        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "near": f"{GATEWAY}:60000",
-        "local": f"{GATEWAY}:8443", "remote": f"{pod}:{near}", "sni": host,
+        "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "upstream_local": f"{GATEWAY}:60000",
+        "downstream_local": f"{GATEWAY}:8443", "remote": f"{pod}:{local_port}", "sni": host,
     }  # fmt: skip
     if agent is not None:
         values |= {
@@ -891,12 +896,14 @@ def numbers(found: ProbeLines) -> list[tuple[str, int]]:
 def test_a_tls_connection_is_known_by_its_address(evidence: Evidence) -> None:
     """Not by the host, not by the time: others of the same pod and second are there, and other pods' same port."""
     evidence.sidecar(
-        sidecar_line(client=45847, near=50000), sidecar_line(), sidecar_line(client=5848, near=50002),
-        sidecar_line(client=40000, near=45848),  # Envoy's own port is the same number
-        sidecar_line(70, near=50003), sidecar_line(10.3, host="other.example.com", near=50004, client=45849),
+        sidecar_line(client=45847, local_port=50000), sidecar_line(), sidecar_line(client=5848, local_port=50002),
+        sidecar_line(client=40000, local_port=45848),  # Envoy's own port is the same number
+        sidecar_line(70, local_port=50003), sidecar_line(10.3, host="other.example.com", local_port=50004, client=45849),
     )  # fmt: skip
     evidence.sidecar(sidecar_line(pod="10.244.1.16"), of="default/sleep-2")
-    evidence.sidecar(sidecar_line(remote=f"{POD_IP}:45848", near=50009), of="default/sleep-11")  # another log
+    evidence.sidecar(
+        sidecar_line(downstream_remote=f"{POD_IP}:45848", local_port=50009), of="default/sleep-11"
+    )  # another log
     evidence.gateway(gateway_line())
     found = evidence.find(request())
     assert (found.found_by, found.note, numbers(found)) == ("address", "", [("sleep-1", 2)])
@@ -916,8 +923,8 @@ def test_a_port_that_came_back(evidence: Evidence) -> None:
 
 def test_an_http_request_is_known_by_its_address(evidence: Evidence) -> None:
     evidence.sidecar(
-        sidecar_line(agent="curl/8", near=50000, client=45847), sidecar_line(agent=MARK),
-        sidecar_line(agent=MARK, client=45849, near=50002),  # the pod itself says the same
+        sidecar_line(agent="curl/8", local_port=50000, client=45847), sidecar_line(agent=MARK),
+        sidecar_line(agent=MARK, client=45849, local_port=50002),  # the pod itself says the same
     )  # fmt: skip
     evidence.gateway(gateway_line(agent=MARK))
     found = evidence.find(request())
@@ -936,10 +943,10 @@ def test_another_clients_marker_is_not_ours(evidence: Evidence) -> None:
     """In another pod's log, and at the gateway from another address, whatever the client writes into its request."""
     evidence.sidecar(
         sidecar_line(pod="10.244.1.16", agent=MARK),
-        sidecar_line(pod="10.244.1.16", agent=MARK, client=45848, near=50005, remote=f"{POD_IP}:0"),  # by X-Forwarded-For
+        sidecar_line(pod="10.244.1.16", agent=MARK, client=45848, local_port=50005, downstream_remote=f"{POD_IP}:0"),  # by X-Forwarded-For
         of="evil/evil-1",
     )  # fmt: skip
-    evidence.gateway(gateway_line(pod="10.244.1.17", agent=MARK, near=4))
+    evidence.gateway(gateway_line(pod="10.244.1.17", agent=MARK, local_port=4))
     for asked in (request(), request(client=None)):
         found = evidence.find(asked)
         assert (found.found_by, len(found.rows)) == (None, 0)
@@ -947,7 +954,9 @@ def test_another_clients_marker_is_not_ours(evidence: Evidence) -> None:
 
 
 def test_wget_is_known_by_its_marker(evidence: Evidence) -> None:
-    evidence.sidecar(sidecar_line(agent="Wget"), sidecar_line(agent=MARK, near=50002), sidecar_line(near=50003))
+    evidence.sidecar(
+        sidecar_line(agent="Wget"), sidecar_line(agent=MARK, local_port=50002), sidecar_line(local_port=50003)
+    )
     evidence.sidecar(sidecar_line(pod="10.244.1.16", agent=MARK), of="evil/evil-1")
     found = evidence.find(request(client=None))
     assert (found.found_by, found.note, numbers(found)) == ("marker", "", [("sleep-1", 2)])
@@ -955,7 +964,7 @@ def test_wget_is_known_by_its_marker(evidence: Evidence) -> None:
 
 def test_a_clock_minutes_ahead(evidence: Evidence) -> None:
     """The marker is still known; a port or a time are not trusted that far."""
-    evidence.sidecar(sidecar_line(310, agent=MARK), sidecar_line(310, near=50002))
+    evidence.sidecar(sidecar_line(310, agent=MARK), sidecar_line(310, local_port=50002))
     assert evidence.find(request()).found_by == "marker"
     assert evidence.find(request(marker="egresslog-probe/ffffffffffffffff")).found_by is None
 
@@ -963,8 +972,8 @@ def test_a_clock_minutes_ahead(evidence: Evidence) -> None:
 def test_wget_and_tls_leave_the_time(evidence: Evidence) -> None:
     """No address and no user agent: what there is, and that it is not certain."""
     evidence.sidecar(
-        sidecar_line(), sidecar_line(11.5, client=2, near=50002), sidecar_line(host="other.example.com", near=50003),
-        sidecar_line(agent="app/1", near=50004), sidecar_line(18, near=50005), sidecar_line(3, near=50006),
+        sidecar_line(), sidecar_line(11.5, client=2, local_port=50002), sidecar_line(host="other.example.com", local_port=50003),
+        sidecar_line(agent="app/1", local_port=50004), sidecar_line(18, local_port=50005), sidecar_line(3, local_port=50006),
     )  # fmt: skip
     found = evidence.find(request(client=None))
     assert (found.found_by, numbers(found)) == ("time", [("sleep-1", 1), ("sleep-1", 2)])
@@ -979,7 +988,7 @@ def test_a_known_address_that_is_not_there_leaves_nothing_to_guess(evidence: Evi
 
 def test_only_the_gateways_line(evidence: Evidence) -> None:
     """The sidecar's log is not there, or its line not yet: the marker counts from the pod's own IP."""
-    evidence.gateway(gateway_line(agent=MARK), gateway_line(pod="10.244.1.16", agent=MARK, near=7))
+    evidence.gateway(gateway_line(agent=MARK), gateway_line(pod="10.244.1.16", agent=MARK, local_port=7))
     found = evidence.find(request())
     assert (found.found_by, numbers(found)) == ("marker", [("gateway", 1)])
 
@@ -987,7 +996,7 @@ def test_only_the_gateways_line(evidence: Evidence) -> None:
 def test_a_forged_user_agent_is_no_marker(evidence: Evidence) -> None:
     """An application that writes fields into its user agent makes the line ambiguous."""
     forged = f'x" "{MARK}" "a" "edition.cnn.com'
-    evidence.sidecar(sidecar_line(agent=forged, client=3), sidecar_line(agent=f"{MARK} ", client=4, near=50002))
+    evidence.sidecar(sidecar_line(agent=forged, client=3), sidecar_line(agent=f"{MARK} ", client=4, local_port=50002))
     assert evidence.find(request(client=None)).found_by is None
 
 

@@ -183,8 +183,8 @@ def test_wrong_filters_are_usage_errors(options: dict[str, Any], message: str) -
         ("hots", "cannot group by 'hots'; columns are: time:5m, status, start_time"),
         ("time:5", "not a duration: '5'"),
         ("time:0s", "a duration must be above zero"),
-        ("host,host", "a column twice in 'host,host'"),
-        ("bytes_sent", "cannot group by 'bytes_sent': every row of a report has its sum"),
+        ("host,host", "duplicate column in 'host,host'"),
+        ("bytes_sent", "cannot group by 'bytes_sent': it is a measure, summed in every row"),
         ("", "cannot group by ''"),
     ],
 )

@@ -168,13 +168,13 @@ INBOUND = line(
     **http(),
     upstream="10.244.1.15:8080",
     cluster="inbound|8080||",
-    near="127.0.0.6:1",
-    local=f"{POD}:8080",
-    remote="10.244.3.3:1",
+    upstream_local="127.0.0.6:1",
+    downstream_local=f"{POD}:8080",
+    downstream_remote="10.244.3.3:1",
 )  # type: ignore[arg-type]
 REVIEWS = line(
     **http(authority="reviews:9080"), upstream="10.244.3.3:9080", cluster="outbound|9080||reviews.default.svc.cluster.local",
-    near=f"{POD}:1", local="10.96.1.1:9080", remote=f"{POD}:2",
+    upstream_local=f"{POD}:1", downstream_local="10.96.1.1:9080", downstream_remote=f"{POD}:2",
 )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -188,7 +188,10 @@ def test_traffic_inside_the_cluster_is_no_matter(desk: Desk) -> None:
 BYPASSES = {
     "EGL110": ([past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com")], []),
     "EGL111": (
-        [past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com"), to_gateway(local=f"{OUTSIDE}:80")],
+        [
+            past(cluster="outbound|443||edition.cnn.com", sni="edition.cnn.com"),
+            to_gateway(downstream_local=f"{OUTSIDE}:80"),
+        ],
         [from_gateway()],
     ),
     "EGL112": ([past(pod="10.244.1.16", cluster="outbound|443||edition.cnn.com"), to_gateway()], [from_gateway()]),
@@ -216,33 +219,33 @@ def test_bypass_and_its_likely_cause(desk: Desk, code: str) -> None:
 
 FAILURES = {
     # Before the gateway: the sidecar's own word.
-    "EGL140": (to_gateway(code=503, flags="NC", details="cluster_not_found", upstream="-", cluster="-", near="-"), None),
-    "EGL141": (to_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", near="-"), None),
-    "EGL142": (to_gateway(flags="UF,URX", reason="connection_timeout", near="-"), None),
-    "EGL143": (to_gateway(flags="UH", upstream="-", near="-"), None),
-    "EGL144": (to_gateway(flags="UF,URX", reason="TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end", near="-"), None),
-    "EGL146": (to_gateway(flags="UF,URX", near="-"), None),
-    "EGL147": (line(**http(code=404, details="route_not_found"), flags="NR", local=f"{OUTSIDE}:80", remote=f"{POD}:5"), None),  # type: ignore[arg-type]
-    "EGL148": (past(cluster="outbound|443||edition.cnn.com", flags="UF,URX", near="-"), None),
-    "EGL149": (past(to="240.240.9.9:9443", flags="UF,URX", sni="edition.cnn.com", near="-"), None),
-    "EGL166": (line(**http(code=400, details="direct_response"), local=f"{OUTSIDE}:80", remote=f"{POD}:5"), None),  # type: ignore[arg-type]
+    "EGL140": (to_gateway(code=503, flags="NC", details="cluster_not_found", upstream="-", cluster="-", upstream_local="-"), None),
+    "EGL141": (to_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", upstream_local="-"), None),
+    "EGL142": (to_gateway(flags="UF,URX", reason="connection_timeout", upstream_local="-"), None),
+    "EGL143": (to_gateway(flags="UH", upstream="-", upstream_local="-"), None),
+    "EGL144": (to_gateway(flags="UF,URX", reason="TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end", upstream_local="-"), None),
+    "EGL146": (to_gateway(flags="UF,URX", upstream_local="-"), None),
+    "EGL147": (line(**http(code=404, details="route_not_found"), flags="NR", downstream_local=f"{OUTSIDE}:80", downstream_remote=f"{POD}:5"), None),  # type: ignore[arg-type]
+    "EGL148": (past(cluster="outbound|443||edition.cnn.com", flags="UF,URX", upstream_local="-"), None),
+    "EGL149": (past(to="240.240.9.9:9443", flags="UF,URX", sni="edition.cnn.com", upstream_local="-"), None),
+    "EGL166": (line(**http(code=400, details="direct_response"), downstream_local=f"{OUTSIDE}:80", downstream_remote=f"{POD}:5"), None),  # type: ignore[arg-type]
     "EGL145": (to_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC"), None),
     # At the gateway.
-    "EGL150": (to_gateway(**http(code=404)), from_gateway(**http(code=404, details="route_not_found"), flags="NR", upstream="-", cluster="-", near="-")),
-    "EGL151": (None, from_gateway(**http(code=404, details="route_not_found", authority="edition.cnn.com:30923"), flags="NR", upstream="-", cluster="-", near="-")),
-    "EGL152": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-")),
-    "EGL153": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni=f"outbound_.443_.cnn_.{GATEWAY_SERVICE}")),
-    "EGL154": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni="-")),
-    "EGL155": (to_gateway(), from_gateway(request="- - HTTP/1.1", code=400, flags="DPE", details="http1.codec_error", upstream="-", cluster="-", near="-", sni="-")),
+    "EGL150": (to_gateway(**http(code=404)), from_gateway(**http(code=404, details="route_not_found"), flags="NR", upstream="-", cluster="-", upstream_local="-")),
+    "EGL151": (None, from_gateway(**http(code=404, details="route_not_found", authority="edition.cnn.com:30923"), flags="NR", upstream="-", cluster="-", upstream_local="-")),
+    "EGL152": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", upstream_local="-")),
+    "EGL153": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", upstream_local="-", sni=f"outbound_.443_.cnn_.{GATEWAY_SERVICE}")),
+    "EGL154": (to_gateway(), from_gateway(flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", upstream_local="-", sni="-")),
+    "EGL155": (to_gateway(), from_gateway(request="- - HTTP/1.1", code=400, flags="DPE", details="http1.codec_error", upstream="-", cluster="-", upstream_local="-", sni="-")),
     "EGL156": (to_gateway(), from_gateway(received=0, sent=0)),
-    "EGL157": (to_gateway(), from_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", near="-")),
-    "EGL158": (to_gateway(), from_gateway(flags="UF,URX", details="upstream_reset_before_response_started{connection_timeout}", near="-")),
-    "EGL159": (to_gateway(), from_gateway(flags="UH", upstream="-", near="-")),
+    "EGL157": (to_gateway(), from_gateway(flags="UF,URX", reason="delayed_connect_error:_Connection_refused", upstream_local="-")),
+    "EGL158": (to_gateway(), from_gateway(flags="UF,URX", details="upstream_reset_before_response_started{connection_timeout}", upstream_local="-")),
+    "EGL159": (to_gateway(), from_gateway(flags="UH", upstream="-", upstream_local="-")),
     "EGL160": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC")),
     "EGL161": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{connection_termination}"), flags="UC", cluster="outbound|80||edition.cnn.com")),
-    "EGL162": (to_gateway(), from_gateway(flags="UF,URX", reason="TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end", near="-")),
+    "EGL162": (to_gateway(), from_gateway(flags="UF,URX", reason="TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end", upstream_local="-")),
     "EGL163": (to_gateway(**http(code=504)), from_gateway(**http(code=504, details="response_timeout"), flags="UT")),
-    "EGL164": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="cluster_not_found"), flags="NC", upstream="-", cluster="-", near="-")),
+    "EGL164": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="cluster_not_found"), flags="NC", upstream="-", cluster="-", upstream_local="-")),
     "EGL165": (to_gateway(**http(code=503)), from_gateway(**http(code=503, details="upstream_reset_before_response_started{overflow}"), flags="UO")),
 }  # fmt: skip
 
@@ -325,13 +328,23 @@ def test_a_reset_after_the_gateway_answered_is_not_its_refusal(desk: Desk) -> No
 
 REFUSALS = {
     "EGL170": past(
-        cluster="BlackHoleCluster", flags="UH", sni="edition.cnn.com", to="-", near="-", local=f"{OUTSIDE}:443"
+        cluster="BlackHoleCluster",
+        flags="UH",
+        sni="edition.cnn.com",
+        to="-",
+        upstream_local="-",
+        downstream_local=f"{OUTSIDE}:443",
     ),
     "EGL171": line(
-        **http(code=502, details="direct_response"), local=f"{OUTSIDE}:80", remote=f"{POD}:5", route="block_all"
+        **http(code=502, details="direct_response"),
+        downstream_local=f"{OUTSIDE}:80",
+        downstream_remote=f"{POD}:5",
+        route="block_all",
     ),  # type: ignore[arg-type]
-    "EGL172": to_gateway(**http(code=403, details="rbac_access_denied_matched_policy[none]"), upstream="-", near="-"),
-    "EGL173": past(flags="UF,URX", sni="edition.cnn.com", near="-", reason="connection_timeout"),
+    "EGL172": to_gateway(
+        **http(code=403, details="rbac_access_denied_matched_policy[none]"), upstream="-", upstream_local="-"
+    ),
+    "EGL173": past(flags="UF,URX", sni="edition.cnn.com", upstream_local="-", reason="connection_timeout"),
 }
 
 
@@ -364,7 +377,7 @@ UNCONFIRMED = {
     "EGL184": ([to_gateway(**http(code=0, details="downstream_remote_disconnect"), flags="DC")], [OTHER, LATER]),
     "EGL185": ([to_gateway()], [from_gateway(sent=0)]),
     "EGL186": ([to_gateway(**http())], [from_gateway(**http(), cluster="outbound|80||somebody.example.com")]),
-    "EGL187": ([to_gateway(**http(), near="-")], [OTHER, LATER]),
+    "EGL187": ([to_gateway(**http(), upstream_local="-")], [OTHER, LATER]),
     "EGL188": ([to_gateway(5)], [OTHER, from_gateway(5, pod="10.0.0.7"), LATER]),
     "EGL189": ([past(cluster="outbound|443||edition.cnn.com", to="10.1.2.3:443")], [OTHER]),
     "EGL190": ([to_gateway(agent='x" "y')], [OTHER]),
@@ -483,9 +496,19 @@ def test_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
     assert one.counts == {Verdict.BYPASSED: 30_000}
 
 
+def test_many_hosts_and_many_names_take_linear_time(desk: Desk, no_hang: None) -> None:
+    """10,000 hosts and addresses are asked about, and a scanner called 20,000 others."""
+    names = [past(sni=f"h{number}.example.com") for number in range(20_000)]
+    asked = [*(f"h{number}.example.com" for number in range(19_999, 29_000)), "151.101.0.1", "::ffff:151.101.0.2/128"]
+    found = desk.ask(*asked, sidecar=[*names, past(to="151.101.0.2:443")])
+    assert {one.host for one in found if one.verdict == Verdict.BYPASSED} == {
+        "h19999.example.com", "::ffff:151.101.0.2/128",
+    }  # fmt: skip
+
+
 # Forged evidence.
 FORGED = from_gateway(
-    **http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}"), flags="UF", near="-", upstream="10.9.9.9:1", cluster="outbound|80||harmless.example.com",
+    **http(code=503, details="upstream_reset_before_response_started{remote_connection_failure}"), flags="UF", upstream_local="-", upstream="10.9.9.9:1", cluster="outbound|80||harmless.example.com",
     agent=f'x" "id" "edition.cnn.com" "{OUTSIDE}:443" outbound|443||edition.cnn.com {GATEWAY}:1 {GATEWAY}:8443 {POD}:40000 edition.cnn.com - "',
 )  # fmt: skip
 
@@ -735,8 +758,8 @@ def test_a_service_entry_with_the_gateway_as_endpoint_is_no_gateway_service(desk
 
 
 @pytest.mark.parametrize(("change", "code"), [
-    ({"flags": "UF,URX", "reason": "delayed_connect_error:_Connection_refused", "near": "-"}, "EGL141"),
-    ({"flags": "UH", "upstream": "-", "near": "-"}, "EGL143"),
+    ({"flags": "UF,URX", "reason": "delayed_connect_error:_Connection_refused", "upstream_local": "-"}, "EGL141"),
+    ({"flags": "UH", "upstream": "-", "upstream_local": "-"}, "EGL143"),
     ({"sent": 4000}, "EGL182"),
 ])  # fmt: skip
 def test_a_replica_whose_log_is_missing_does_not_hide_its_failures(
@@ -760,8 +783,8 @@ def test_a_sidecars_line_with_a_made_up_address_is_no_gateways(desk: Desk) -> No
         **http(),
         cluster="outbound|80||edition.cnn.com",
         to=f"{OUTSIDE}:80",
-        local="240.240.0.5:80",
-        remote="1.2.3.4:0",
+        downstream_local="240.240.0.5:80",
+        downstream_remote="1.2.3.4:0",
         forwarded="1.2.3.4",
     )  # type: ignore[arg-type]
     assert desk.one("edition.cnn.com", gateway=[posing]) == ("NO_EVIDENCE", {"EGL195"})
@@ -918,7 +941,7 @@ def test_time_and_sender_restrict_the_question_not_the_evidence(desk: Desk) -> N
     assert desk.one("edition.cnn.com", **logs, source=["10.9.0.0/16"]) == ("NO_EVIDENCE", {"EGL195"})
 
 
-FORWARDED = {"near": "-", "remote": "9.9.9.9:0", "forwarded": "9.9.9.9"}
+FORWARDED = {"upstream_local": "-", "downstream_remote": "9.9.9.9:0", "forwarded": "9.9.9.9"}
 
 
 def test_a_client_does_not_choose_whose_line_it_is(desk: Desk) -> None:
@@ -928,7 +951,7 @@ def test_a_client_does_not_choose_whose_line_it_is(desk: Desk) -> None:
         (one,) = desk.ask("edition.cnn.com", **logs, source=[source])
         assert one.verdict == Verdict.BYPASSED
     assert one.paths().column("source_ip").to_pylist() == [None]
-    known = past(2, **{**http(), **FORWARDED, "near": f"{POD}:41000"})  # type: ignore[arg-type]
+    known = past(2, **{**http(), **FORWARDED, "upstream_local": f"{POD}:41000"})  # type: ignore[arg-type]
     logs["sidecar"] = [to_gateway(), known]
     assert desk.one("edition.cnn.com", **logs, source=[POD])[0] == "BYPASSED"
     assert desk.one("edition.cnn.com", **logs, source=["10.9.9.9"]) == ("NO_EVIDENCE", {"EGL195"})
@@ -944,11 +967,17 @@ def test_an_unknown_client_proves_nothing_about_one(desk: Desk) -> None:
 def test_a_forwarded_peer_tells_a_sidecars_log(desk: Desk) -> None:
     """To a ServiceEntry's own address in the cluster's range; a gateway behind a trusted proxy prints such peers, too."""
     values = {**http(), "upstream": f"{OUTSIDE}:80", "cluster": "outbound|80||edition.cnn.com"}
-    posing = line(**values, near=f"{POD}:40004", local="10.96.9.9:80", remote="9.9.9.9:0", forwarded="9.9.9.9")  # type: ignore[arg-type]
+    posing = line(
+        **values,
+        upstream_local=f"{POD}:40004",
+        downstream_local="10.96.9.9:80",
+        downstream_remote="9.9.9.9:0",
+        forwarded="9.9.9.9",
+    )  # type: ignore[arg-type]
     found = desk.ask("edition.cnn.com", gateway=[posing])
     assert found[0].verdict == Verdict.NO_EVIDENCE
     assert "EGL192" in {finding.code for finding in found.findings}
-    trusting = from_gateway(**values, remote="9.9.9.9:0", forwarded=f"9.9.9.9,{POD}")  # type: ignore[arg-type]
+    trusting = from_gateway(**values, downstream_remote="9.9.9.9:0", forwarded=f"9.9.9.9,{POD}")  # type: ignore[arg-type]
     (one,) = desk.ask("edition.cnn.com", gateway=[trusting])
     assert (one.verdict, one.paths().column("source_ip").to_pylist()) == (Verdict.PROVEN, [POD])
 
@@ -1019,7 +1048,7 @@ def test_an_ambiguous_line_accuses_by_its_upstream_alone(desk: Desk, kind: str, 
 
 
 # A newline in an SNI: the line is cut there, what follows looks like a line of its own, and then comes the rest.
-CUT = from_gateway(1, flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni="x").removesuffix(" -")  # fmt: skip
+CUT = from_gateway(1, flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", upstream_local="-", sni="x").removesuffix(" -")  # fmt: skip
 SHORT = f'[{at(1)}] "- - -" 0 - 1 1 1 - "-" "-" "-" "-" "{OUTSIDE}:443"'  # Envoy's default format
 FORGED_BY_NEWLINE = {
     "cut-and-rest": [CUT, from_gateway(1), " -"],
@@ -1082,7 +1111,11 @@ def test_pods_with_global_addresses(desk: Desk) -> None:
 
 def test_global_pods_that_leave_by_a_link_local_address(desk: Desk) -> None:
     """EKS: an IPv6 gateway reaches IPv4 hosts from 169.254.0.0/16. Its line is no sidecar's."""
-    gateway = from_gateway(near="169.254.172.9:60000").replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    gateway = (
+        from_gateway(upstream_local="169.254.172.9:60000")
+        .replace(POD, V6_POD)
+        .replace(GATEWAY, "[2600:1f13:abc:de77::20]")
+    )
     sidecar = to_gateway().replace(POD, V6_POD).replace(GATEWAY, "[2600:1f13:abc:de77::20]")
     assert desk.one("edition.cnn.com", gateway=[gateway], sidecar=[sidecar]) == ("PROVEN", {"EGL100"})
     assert desk.one("edition.cnn.com", gateway=[gateway], internal=["2600:1f13:abc::/48"]) == ("PROVEN", {"EGL101"})
@@ -1196,7 +1229,7 @@ def test_the_gateways_refusal_of_a_mesh_sni_that_envoy_calls_invalid(desk: Desk)
     plain = f"outbound_.443_.cnn_.{GATEWAY_SERVICE}"
     for sni in (plain, f"invalid:{plain}"):
         refusal = from_gateway(
-            flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", near="-", sni=sni
+            flags="NR", details="filter_chain_not_found", upstream="-", cluster="-", upstream_local="-", sni=sni
         )
         assert desk.one("edition.cnn.com", gateway=[refusal], sidecar=[to_gateway()]) == ("FAILED", {"EGL153"})
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from egresslog.errors import ClusterError, FormatError, SourceError
 from egresslog.mesh.access_log import AccessLog, access_log
 from egresslog.mesh.rights import role
-from egresslog.records.catalogue import known
+from egresslog.records.catalogue import format_with_source
 from egresslog.records.format import Format
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import list_pods
@@ -112,7 +112,7 @@ def own_format(answers: Sequence[AccessLog]) -> Format | None:
     Raises:
         FormatError: egresslog cannot use it.
     """
-    if not answers or answers[0].format is None or known(answers[0].format):
+    if not answers or answers[0].format is None or format_with_source(answers[0].format):
         return None
     template, omit_empty = answers[0].format, answers[0].omit_empty
     if any((answer.format, answer.omit_empty) != (template, omit_empty) for answer in answers):

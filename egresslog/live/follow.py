@@ -126,7 +126,7 @@ class Following:
         """Stops reading; what was read and not taken is dropped."""
         self._lines.close()
         self.scan.coverage = coverage = self._lines.coverage
-        errors = [*self._lines.errors, *(covered.error for covered in coverage if covered.error)]
+        errors = [*self._lines.errors, *(log_coverage.error for log_coverage in coverage if log_coverage.error)]
         self.scan.errors = [self._explain(error) for error in errors]
         self.scan.notes += tuple(self._lines.notes())
         self.scan.finished = True

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from egresslog.mesh import configmap, telemetry
 from egresslog.mesh.advice import switch_on
-from egresslog.mesh.configmap import MeshConfig, Sink, Template
-from egresslog.mesh.telemetry import Layer, Proxy, Scope, State
+from egresslog.mesh.configmap import FormatSource, MeshConfig, Sink
+from egresslog.mesh.telemetry import Layer, ProviderState, Proxy, Scope
 
-_LET_READ = "Let egresslog read {}, or see in the log itself whether there are lines."
+_LET_READ = "Let egresslog read {}, or check whether the log itself has lines."
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class AccessLog:
     """
 
     written: bool | None
-    format: Template = None
+    format: FormatSource = None
     encoding: str = "TEXT"
     why: str = ""
     advice: str = ""
@@ -50,7 +50,7 @@ class _Active(NamedTuple):
     """A provider that logs, or would if it were not disabled."""
 
     sink: Sink
-    state: State
+    state: ProviderState
 
 
 class _Context(NamedTuple):
@@ -101,7 +101,7 @@ def access_log(
         return _without_configmap(context, read)
     if telemetries is None:
         alone = _decide(context, old=False)
-        why = f"{alone.why}; but the Telemetry resources, which have the last word, were not read"
+        why = f"{alone.why}; but the Telemetry resources, which override it, were not read"
         return replace(alone, written=None, why=why, advice=_LET_READ.format("the Telemetry resources (verb list)"))
     if scope.partial:
         why = f"{scope.partial[0]} is for some services of the waypoint only"
@@ -131,23 +131,26 @@ def _reconcile(context: _Context, new: AccessLog, old: AccessLog) -> AccessLog:
         return new
     on, off = (new, old) if new.written else (old, new)
     if new.by_file:
-        why = f"{old.why}; from about Istio 1.20 on, the mesh's own file holds then ({context.file}), before, none"
+        why = (
+            f"{old.why}; from about Istio 1.20 on, the mesh-wide accessLogFile applies instead ({context.file}),"
+            " before that, none"
+        )
     else:
         why = f"releases of Istio differ: {new.why}; before about 1.20, {old.why}"
     return AccessLog(None, on.format, on.encoding, why, off.advice, on.filtered, on.omit_empty)
 
 
-def _levels(context: _Context, *, old: bool) -> Sequence[Layer]:
+def _layers(context: _Context, *, old: bool) -> Sequence[Layer]:
     return telemetry.older(context.scope.layers) if old else context.scope.layers
 
 
-def _states(context: _Context, *, old: bool) -> dict[str, State]:
-    layers = _levels(context, old=old)
+def _states(context: _Context, *, old: bool) -> dict[str, ProviderState]:
+    layers = _layers(context, old=old)
     return telemetry.merge(layers, context.config.defaults, context.proxy.mode, old=old)
 
 
 def _decide(context: _Context, *, old: bool) -> AccessLog:
-    config, layers, states = context.config, _levels(context, old=old), _states(context, old=old)
+    config, layers, states = context.config, _layers(context, old=old), _states(context, old=old)
     found = {name: (config.provider(name), state) for name, state in states.items()}
     active = [_Active(sink, state) for sink, state in found.values() if sink and (sink.path or sink.receiver)]
     if active:
@@ -176,10 +179,12 @@ def _by_providers(context: _Context, active: Sequence[_Active]) -> AccessLog:
     why = f"{_source(context, best.state)}: provider {best.sink.name} to {best.sink.path}"
     advice = [best.sink.note + "."] if best.sink.note else []
     if best.state.filter is not None:
-        why += f", only what meets {_short(best.state.filter)}"
+        why += f", only what matches {_short(best.state.filter)}"
         advice.append(f"A missing line proves nothing: for evidence, remove the filter from {best.state.filtered_by}.")
     if len(shown) > 1:
-        advice.append(f"Providers {', '.join(names)} all write the same requests, which then count as often: keep one.")
+        advice.append(
+            f"Providers {', '.join(names)} all log the same requests, so each request counts several times: keep one."
+        )
     return AccessLog(
         True, best.sink.format, best.sink.encoding, why, " ".join(advice), best.state.filter, best.sink.omit_empty
     )  # fmt: skip
@@ -199,11 +204,11 @@ def _by_file(context: _Context) -> AccessLog:
     return replace(context.off(why), by_file=True)
 
 
-def _disabled(context: _Context, state: State, names: Sequence[str]) -> AccessLog:
+def _disabled(context: _Context, state: ProviderState, names: Sequence[str]) -> AccessLog:
     return context.off(f"{_source(context, state)}: accessLogging disabled ({_providers(names)})")
 
 
-def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, State]) -> str:
+def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, ProviderState]) -> str:
     """Why what is configured comes to no access log."""
     config, mode = context.config, context.proxy.mode
     rules = [rule for layer in layers for rule in layer.rules]
@@ -211,11 +216,11 @@ def _nothing(context: _Context, layers: Sequence[Layer], states: Mapping[str, St
         lacks = "writes no access log" if config.provider(name) else "is not among the mesh's extensionProviders"
         return f"{_source(context, state)}: provider {name} {lacks}"
     if not any(rule.applies(mode) for rule in rules):
-        return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, what leaves is {mode}"
+        return f"{rules[-1].resource}: accessLogging is for mode {rules[-1].mode}, but outgoing traffic is {mode}"
     return f"{rules[-1].resource}: accessLogging names no provider, and the mesh has no default one"
 
 
-def _source(context: _Context, state: State) -> str:
+def _source(context: _Context, state: ProviderState) -> str:
     return state.resource or f"{context.configmap}, defaultProviders.accessLogging"
 
 
@@ -225,7 +230,7 @@ def _providers(names: Sequence[str]) -> str:
 
 def _destination(sink: Sink) -> str:
     if sink.path == "/dev/null":
-        return "/dev/null, which throws it away"
+        return "/dev/null, which discards it"
     if sink.readable:
         return sink.path
     return sink.receiver or f"{_short(sink.path)}, a file in the container that the log API does not serve"

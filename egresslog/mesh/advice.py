@@ -28,7 +28,7 @@ def switch_on(config: MeshConfig, scope: Scope, proxy: Proxy, keep: Iterable[str
     providers = dict.fromkeys((*keep, provider))
     entry = ["  accessLogging:", "  - providers:", *(f"    - name: {json.dumps(name)}" for name in providers)]
     entry.append("    disabled: false")
-    notes = [f"{resource} does not count: {other} is older." for resource, other in scope.ignored]
+    notes = [f"{resource} is ignored: {other} is older." for resource, other in scope.ignored]
     target = _target(proxy)
     own = [layer.resource for layer in scope.layers if layer.workload]
     if len(own) > 1:

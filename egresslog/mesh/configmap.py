@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-Template = str | dict[str, Any] | None
+FormatSource = str | dict[str, Any] | None
 
 # The log API serves what the container writes to either stream, whatever the path by which Envoy opens it.
 STREAMS = frozenset({
@@ -50,7 +50,7 @@ class Sink:
     name: str
     path: str = ""
     receiver: str = ""
-    format: Template = None
+    format: FormatSource = None
     encoding: str = "TEXT"
     omit_empty: bool = False
     note: str = ""

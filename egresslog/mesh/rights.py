@@ -15,13 +15,13 @@ class Grant(NamedTuple):
     """One rule, and what it is for.
 
     Attributes:
-        at: where it is granted: ``logs`` are the namespaces whose logs are read, ``mesh`` is the root namespace,
+        place: where it is granted: ``logs`` are the namespaces whose logs are read, ``mesh`` is the root namespace,
             ``probe`` where the probe runs, ``static`` and ``networks`` everywhere, ``kubeadm`` and ``api-server`` in
             the namespaces that Kubernetes has for them.
         names: the only objects it is for, empty for all.
     """
 
-    at: str
+    place: str
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
@@ -31,13 +31,14 @@ class Grant(NamedTuple):
 
 _READ = ("get", "list")
 GRANTS = (
-    Grant("logs", "", ("pods",), ("get", "list", "watch"), "which containers there are, and that they come and go"),
-    Grant("logs", "", ("pods/log",), ("get",), "what they log"),
-    Grant("logs", "telemetry.istio.io", ("telemetries",), _READ, "whether they log"),
-    Grant("mesh", "telemetry.istio.io", ("telemetries",), _READ, "whether the mesh logs"),
+    Grant("logs", "", ("pods",), ("get", "list", "watch"), "containers, and changes to them"),
+    Grant("logs", "", ("pods/log",), ("get",), "their logs"),
+    Grant("logs", "telemetry.istio.io", ("telemetries",), _READ, "whether the proxies write access logs"),
+    Grant("mesh", "telemetry.istio.io", ("telemetries",), _READ, "whether the mesh writes access logs"),
     Grant(
         "mesh", "", ("configmaps",), ("get",),
-        "whether and how the mesh logs; a revision of the control plane has its own: istio-REVISION", ("istio",),
+        "whether and how the mesh writes access logs; a revision of the control plane has its own: istio-REVISION",
+        ("istio",),
     ),
     Grant("networks", "", ("nodes",), ("list",), "optional: which addresses pods have"),
     Grant(
@@ -61,12 +62,15 @@ GRANTS = (
     Grant(
         "static", "networking.istio.io",
         ("serviceentries", "gateways", "virtualservices", "destinationrules", "sidecars", "envoyfilters"), _READ,
-        "the path that the mesh's configuration promises",
+        "the path that the configuration gives the traffic",
     ),
-    Grant("static", "gateway.networking.k8s.io", ("gateways", "httproutes", "tlsroutes"), _READ, "the same, newer API"),
-    Grant("static", "telemetry.istio.io", ("telemetries",), _READ, "which proxies log"),
-    Grant("static", "networking.k8s.io", ("networkpolicies",), _READ, "what is closed to all but the gateway"),
-    Grant("static", "discovery.k8s.io", ("endpointslices",), _READ, "what is behind the gateway's Service"),
+    Grant(
+        "static", "gateway.networking.k8s.io", ("gateways", "httproutes", "tlsroutes"), _READ,
+        "the same, in the Gateway API",
+    ),
+    Grant("static", "telemetry.istio.io", ("telemetries",), _READ, "which proxies write access logs"),
+    Grant("static", "networking.k8s.io", ("networkpolicies",), _READ, "what only the gateway can reach"),
+    Grant("static", "discovery.k8s.io", ("endpointslices",), _READ, "endpoints of the gateway's Service"),
     Grant("static", "", ("services", "namespaces"), _READ, "the gateway's Service, and which namespaces are injected"),
 )  # fmt: skip
 
@@ -113,9 +117,9 @@ def role(
     for place in sorted(set().union(*places.values())):  # everywhere first: what is granted there needs no Role
         for grant in GRANTS:
             above = [*rules.get(place, ()), *rules.get(_EVERYWHERE, ())]
-            if place in places[grant.at] and grant[1:4] not in [known[1:4] for known in above]:
+            if place in places[grant.place] and grant[1:4] not in [known[1:4] for known in above]:
                 rules.setdefault(place, []).append(grant)
-    head = f"# Name whom it is for instead of {SUBJECT}, then: kubectl apply -f -\n"
+    head = f"# Replace {SUBJECT} with the subject, then: kubectl apply -f -\n"
     return head + "---\n".join(_documents(place, name, granted) for place, granted in sorted(rules.items()))
 
 

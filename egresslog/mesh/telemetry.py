@@ -74,7 +74,7 @@ class Scope(NamedTuple):
     """What holds for a proxy.
 
     Attributes:
-        levels: the resources, least specific first; also those without a word on access logs.
+        layers: the resources, least specific first; also those without a word on access logs.
         ignored: resources that do not count though they speak of access logs, each with the one that does.
         partial: resources for some services of a waypoint.
     """
@@ -84,7 +84,7 @@ class Scope(NamedTuple):
     partial: tuple[str, ...]
 
 
-class State(NamedTuple):
+class ProviderState(NamedTuple):
     """What holds for one provider in the end, and which resource said so; "" for the mesh's default."""
 
     resource: str
@@ -118,12 +118,12 @@ def scope(telemetries: Iterable[Any], proxy: Proxy) -> Scope:
 
 
 def older(layers: Sequence[Layer]) -> list[Layer]:
-    """The levels that counted up to about 1.19: of those with selector, the oldest."""
+    """The layers that counted up to about 1.19: of those with selector, the oldest."""
     first = next((layer for layer in layers if layer.workload), None)
     return [layer for layer in layers if not layer.workload or layer is first]
 
 
-def merge(layers: Sequence[Layer], defaults: Sequence[str], mode: str, *, old: bool) -> dict[str, State]:
+def merge(layers: Sequence[Layer], defaults: Sequence[str], mode: str, *, old: bool) -> dict[str, ProviderState]:
     """What holds for each provider in the end; only those the last word is about.
 
     A level that names providers replaces those above it; one that names none takes them over, switched on or off. An
@@ -136,15 +136,15 @@ def merge(layers: Sequence[Layer], defaults: Sequence[str], mode: str, *, old: b
         filters.update({name: rule for rule in named for name in rule.providers})
         in_scope = tuple(name for rule in named for name in rule.providers) or in_scope
     if not any(layer.rules for layer in layers):
-        return {name: State("") for name in defaults}
-    parents, states = tuple(defaults), dict[str, State]()
+        return {name: ProviderState("") for name in defaults}
+    parents, states = tuple(defaults), dict[str, ProviderState]()
     for rule in (rule for layer in layers for rule in layer.rules):
         parents = rule.providers or parents
         for name in parents:
             if name in in_scope and rule.applies(mode):
                 # Releases differ on a filter of an entry without providers; taking it as set is the careful reading.
                 chosen = rule if rule.filter and not rule.providers else filters.get(name, rule)
-                states[name] = State(rule.resource, rule.disabled, chosen.filter, chosen.resource)
+                states[name] = ProviderState(rule.resource, rule.disabled, chosen.filter, chosen.resource)
     return states
 
 

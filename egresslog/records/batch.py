@@ -49,7 +49,7 @@ def clean(text: str) -> str:
     return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape").decode("utf-8", "egresslog")
 
 
-def strings(values: Sequence[str | None]) -> pa.Array:
+def string_array(values: Sequence[str | None]) -> pa.Array:
     """A string column; values that are no UTF-8 are cleaned."""
     try:
         return pa.array(values, pa.string())
@@ -57,7 +57,7 @@ def strings(values: Sequence[str | None]) -> pa.Array:
         return pa.array([None if value is None else clean(value) for value in values], pa.string())
 
 
-def build(
+def build_batch(
     groups: Sequence[tuple[RowFormat, Sequence[tuple[Any, ...]]]],
     ambiguous: Sequence[bool],
     numbers: Sequence[int],
@@ -84,7 +84,7 @@ def build(
         parts.append(_typed(log_format, rows, start, bad))
         start += len(rows)
     if bad:
-        return empty(arrow_schema(BASE)), bad
+        return empty_batch(arrow_schema(BASE)), bad
     names = dict.fromkeys(name for part in parts for name in part)
     joined: dict[str, pa.Array] = {}
     for name in names:
@@ -120,16 +120,16 @@ def _typed(
     found: dict[str, pa.Array] = {}
     for column, values in zip(log_format.columns, zip(*rows, strict=True), strict=True):
         if column.type == "string":
-            found[column.name] = strings(values)
+            found[column.name] = string_array(values)
         elif column.type == "int":
             found[column.name] = _integers(values)
         else:
-            shape = log_format.shape(column.name)
-            assert shape is not None
+            time_format = log_format.time_format(column.name)
+            assert time_format is not None
             try:
-                times, digits = shape.convert(values)
+                times, digits = time_format.convert(values)
             except (ValueError, OverflowError):
-                _blame(shape.convert, column, values, start, bad)
+                _blame(time_format.convert, column, values, start, bad)
                 continue
             found[column.name] = times
             if column.name == "start_time":
@@ -237,7 +237,7 @@ def port_of(address: str) -> str | None:
 
 def with_lines(batch: pa.RecordBatch, raw: RawLines) -> pa.RecordBatch:
     """The batch with the column ``line``: each record's line as it came."""
-    return batch.append_column("line", strings(raw.of(batch["line_number"].to_pylist())))
+    return batch.append_column("line", string_array(raw.of(batch["line_number"].to_pylist())))
 
 
 def with_upstreams(batch: pa.RecordBatch, upstreams: Mapping[int, Sequence[str]]) -> pa.RecordBatch:
@@ -262,7 +262,7 @@ def output_schema(wanted: tuple[Column, ...]) -> pa.Schema:
     return arrow_schema(wanted).append(pa.field(PRECISION, pa.int8())).append(pa.field(UPSTREAMS, _TEXTS))
 
 
-def empty(schema: pa.Schema) -> pa.RecordBatch:
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     """No records."""
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
 

@@ -1,6 +1,6 @@
 """The catalogue in parsers/, and which of its formats a line has.
 
-A line is recognised by its shape alone. What one format takes the quick way no other takes in any way, whatever a
+A line is recognized by its text alone. What one format takes the quick way no other takes in any way, whatever a
 client wrote into it (tests/test_catalogue.py proves it for each pair), so the answer does not depend on what came
 before, and mixed logs parse line by line.
 """
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
-class Match(NamedTuple):
+class LineMatch(NamedTuple):
     """What a line turned out to be."""
 
     format: Format
     values: tuple[Any, ...]
     ambiguous: bool
-    unknown: tuple[str, ...] = ()  # JSON keys the format does not have, and that are not kept
+    unknown_keys: tuple[str, ...] = ()  # JSON keys the format does not have, and that are not kept
     upstreams: tuple[str, ...] = ()  # the values of an upstream_host that came several times
 
 
@@ -48,20 +48,20 @@ def formats() -> tuple[Format, ...]:
     place = folder()
     found = [entry for entry in place.iterdir() if entry.name.endswith(".toml")] if place.is_dir() else []
     if not found:
-        raise CatalogueError(f"no formats in {place}: the installation is broken, install egresslog again")
-    return tuple(sorted((Format.read_toml(entry) for entry in found), key=lambda made: made.name))
+        raise CatalogueError(f"no formats in {place}: the installation is broken; reinstall egresslog")
+    return tuple(sorted((Format.read_toml(entry) for entry in found), key=lambda log_format: log_format.name))
 
 
-def named(name: str) -> Format:
+def format_named(name: str) -> Format:
     """The catalogue's format of that name.
 
     Raises:
         CatalogueError: there is none; the error lists those there are.
     """
-    for made in formats():
-        if made.name == name:
-            return made
-    raise CatalogueError(f"no format {name!r}; known are {', '.join(made.name for made in formats())}")
+    for log_format in formats():
+        if log_format.name == name:
+            return log_format
+    raise CatalogueError(f"no format {name!r}; known are {', '.join(log_format.name for log_format in formats())}")
 
 
 def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
@@ -75,24 +75,24 @@ def resolve(wanted: str | Mapping[str, Any] | Format | None) -> Formats:
     if isinstance(wanted, Format):
         return Formats([wanted])
     if isinstance(wanted, Mapping) or "%" in wanted or wanted.lstrip().startswith("{"):
-        return Formats([known(wanted) or Format.compile(wanted)])
+        return Formats([format_with_source(wanted) or Format.compile(wanted)])
     if wanted.endswith(".toml"):
         try:
             return Formats([Format.load(Path(wanted))])
         except OSError as error:
             raise FormatError(f"{wanted}: {error.strerror or error}") from None
-    return Formats([named(wanted)])
+    return Formats([format_named(wanted)])
 
 
-def known(wanted: str | Mapping[str, Any]) -> Format | None:
+def format_with_source(wanted: str | Mapping[str, Any]) -> Format | None:
     """The catalogue's format with this very string, which goes by its name then."""
-    for made in formats():
+    for log_format in formats():
         if isinstance(wanted, str):
-            texts = [text.strip("\n") for text in (made.source, *made.variants) if isinstance(text, str)]
+            texts = [text.strip("\n") for text in (log_format.source, *log_format.variants) if isinstance(text, str)]
             if wanted.strip("\n") in texts:
-                return made
-        elif made.source == wanted:
-            return made
+                return log_format
+        elif log_format.source == wanted:
+            return log_format
     return None
 
 
@@ -101,12 +101,12 @@ class Formats:
 
     def __init__(self, wanted: Iterable[Format]) -> None:
         self.all = tuple(wanted)
-        self.texts = [made for made in self.all if made.text and not made.json]
-        self.jsons = [made for made in self.all if made.json]
+        self.texts = [log_format for log_format in self.all if log_format.text and not log_format.json]
+        self.jsons = [log_format for log_format in self.all if log_format.json]
         self._by_keys: dict[frozenset[str], list[Format]] = {}
-        for made in self.jsons:
-            if made.json:
-                self._by_keys.setdefault(made.json.keys, []).append(made)
+        for log_format in self.jsons:
+            if log_format.json:
+                self._by_keys.setdefault(log_format.json.keys, []).append(log_format)
 
     @property
     def forced(self) -> Format | None:
@@ -120,93 +120,103 @@ class Formats:
         What only Istio 1.1 to 1.7 logged comes with every detection; other columns are a custom format's own.
         """
         known = {column.name for column in BASE}
-        own = {column.name: column for made in self.all for column in made.columns if column.name not in known}
+        own = {
+            column.name: column for log_format in self.all for column in log_format.columns if column.name not in known
+        }
         era = {column.name: column for column in ERA if column.name in own}
         return (*BASE, *(era | own).values())
 
-    def read_text(self, line: str) -> Match | None:
+    def match_strict(self, line: str) -> LineMatch | None:
         """A text line the quick way."""
-        for index, made in enumerate(self.texts):
-            strict = made.text.strict if made.text else None
+        for index, log_format in enumerate(self.texts):
+            strict = log_format.text.strict if log_format.text else None
             if strict and (found := strict.match(line)):
                 if index:  # the format of the last line is the most likely of the next
                     self.texts.insert(0, self.texts.pop(index))
-                return Match(made, found.groups(), ambiguous=False)
+                return LineMatch(log_format, found.groups(), ambiguous=False)
         return None
 
-    def read_wide(self, line: str, likely: Format | None = None) -> Match | None:
+    def match_wide(self, line: str, likely: Format | None = None) -> LineMatch | None:
         """A text line that holds quotes where none should be.
 
         A client can make it look like a line of another format, too. Where several take it, only the values on which
         they agree are kept. It counts as one of ``likely``, the format of the lines before, or else of the newest.
         """
-        fits = [(made, row) for made in self.all if (row := made.read_wide(line))]
+        fits = [(log_format, row) for log_format in self.all if (row := log_format.read_wide(line))]
         if not fits:
             return None
         chosen, row = next((fit for fit in fits if fit[0] is likely), fits[-1])
         values = row.values
-        for made, other in fits:
-            theirs = dict(zip((column.name for column in made.columns), other.values, strict=True))
+        for log_format, other in fits:
+            theirs = dict(zip((column.name for column in log_format.columns), other.values, strict=True))
             values = tuple(
                 value if value == theirs.get(column.name) else None
                 for column, value in zip(chosen.columns, values, strict=True)
             )
-        return Match(chosen, values, row.ambiguous or len(fits) > 1)
+        return LineMatch(chosen, values, row.ambiguous or len(fits) > 1)
 
-    def read_object(self, found: dict[str, Any]) -> Match | None:
+    def match_object(self, found: dict[str, Any]) -> LineMatch | None:
         """A JSON line; None if its keys are not those of an access log.
 
         Raises:
             LineError: the keys fit, a value does not.
         """
         keys = frozenset(found)
-        fits = self._by_keys.get(keys) or [made for made in self.jsons if made.json and made.json.accepts(found)]
+        fits = self._by_keys.get(keys) or [
+            log_format for log_format in self.jsons if log_format.json and log_format.json.accepts(found)
+        ]
         unknown: tuple[str, ...] = ()
         if not fits:
-            inside = [made for made in self.jsons if made.json and made.json.keys <= keys]
+            inside = [log_format for log_format in self.jsons if log_format.json and log_format.json.keys <= keys]
             if not inside:
                 return None
-            most = max(len(made.json.keys) for made in inside if made.json)
-            fits = [made for made in inside if made.json and len(made.json.keys) == most]
+            most = max(len(log_format.json.keys) for log_format in inside if log_format.json)
+            fits = [log_format for log_format in inside if log_format.json and len(log_format.json.keys) == most]
             unknown = tuple(sorted(keys - fits[0].json.keys)) if fits[0].json else ()
         problem: LineError | None = None
         # Formats that share their keys differ in a header: only if none fits can somebody have forged it.
-        for made, lenient in [(made, lenient) for lenient in (False, True) for made in fits]:
+        for log_format, lenient in [(log_format, lenient) for lenient in (False, True) for log_format in fits]:
             try:
-                row = made.json.match(found, lenient=lenient) if made.json else None
+                row = log_format.json.match(found, lenient=lenient) if log_format.json else None
             except LineError as error:
                 problem = problem or error
                 continue
             if row:
-                return Match(made, row.values, row.ambiguous, unknown, row.upstreams)
+                return LineMatch(log_format, row.values, row.ambiguous, unknown, row.upstreams)
         raise problem or LineError("fits no format at byte 0", 0)
 
-    def read_broken(self, line: str) -> Match | None:
+    def match_broken(self, line: str) -> LineMatch | None:
         """A line that looks like JSON and is none: text in which somebody wrote a quote."""
-        for made in sorted(self.jsons, key=lambda made: -len(made.json.keys if made.json else ())):
-            if made.json and (row := made.json.match_broken(line)):
-                return Match(made, row.values, row.ambiguous, (), row.upstreams)
+        for log_format in sorted(
+            self.jsons, key=lambda log_format: -len(log_format.json.keys if log_format.json else ())
+        ):
+            if log_format.json and (row := log_format.json.match_broken(line)):
+                return LineMatch(log_format, row.values, row.ambiguous, (), row.upstreams)
         return None
 
     def explain(self, line: str) -> LineError:
         """Why no text format takes the line: what the one that comes furthest says."""
         if not self.texts:
             return LineError("expected a JSON object at byte 0", 0)
-        reaches = [(made.text.reach(line), made.text) for made in self.all if made.text and not made.json]
+        reaches = [
+            (log_format.text.reach(line), log_format.text)
+            for log_format in self.all
+            if log_format.text and not log_format.json
+        ]
         furthest = max(reach for reach, _ in reaches)
         return max((text.explain(line) for reach, text in reaches if reach == furthest), key=lambda error: error.byte)
 
     def explain_keys(self, found: dict[str, Any]) -> LineError:
         """Why no JSON format takes the object: its keys against those of the nearest format."""
         keys = frozenset(found)
-        known = [made for made in self.jsons if made.json]
+        known = [log_format for log_format in self.jsons if log_format.json]
         if not known:
             return LineError("a JSON object where a text line was expected at byte 0", 0)
-        nearest = max(known, key=lambda made: len(keys & made.json.keys) if made.json else 0)
+        nearest = max(known, key=lambda log_format: len(keys & log_format.json.keys) if log_format.json else 0)
         assert nearest.json is not None
         parts = []
         if missing := sorted(nearest.json.keys - keys):
             parts.append(f"no key {missing[0]!r}")
         if unknown := sorted(keys - nearest.json.keys):
             parts.append(f"unknown key {unknown[0][:60]!r}")
-        return LineError(f"JSON of no known format ({nearest.name} is nearest: {', '.join(parts)}) at byte 0", 0)
+        return LineError(f"JSON of no known format ({nearest.name} is closest: {', '.join(parts)}) at byte 0", 0)

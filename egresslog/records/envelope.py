@@ -74,18 +74,18 @@ _CONTINUATION = re.compile(
 
 
 class Envelope(NamedTuple):
-    """A line without one envelope. ``part``: more of the same line follows in its ``stream``."""
+    """A line without one envelope. ``partial``: more of the same line follows in its ``stream``."""
 
     name: str
     message: str
     stream: str = ""
-    part: bool = False
+    partial: bool = False
 
 
 def unwrap(line: str) -> Envelope | None:
     """Takes one envelope off a line that is not JSON."""
     if found := _CRI.match(line):
-        return Envelope("cri", line[found.end() :], found[1], part=found[2] == "P")
+        return Envelope("cri", line[found.end() :], found[1], partial=found[2] == "P")
     for name, pattern in _PREFIXES.items():
         if found := pattern.match(line):
             return Envelope(name, line[found.end() :])
@@ -102,7 +102,7 @@ def unwrap_object(found: dict[str, Any]) -> Envelope | None:
     if isinstance(message, str) and found.keys() <= _FLUENT:
         parts = found.keys() <= _DOCKER and "time" in found
         complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
-        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), part=parts and not complete)
+        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), partial=parts and not complete)
     message = found.get("message")
     if isinstance(message, str) and found.keys() <= _BEATS:
         return Envelope("beats", message.removesuffix("\n"))
@@ -117,7 +117,7 @@ def is_other(line: str) -> bool:
 def access_mark(line: str) -> str:
     """Why a message of the proxy's is not passed over: it holds an access-log record that is not read; "" if none."""
     if _ZTUNNEL_RECORD.search(line):
-        return "a line of ztunnel's access log, which is not read, at byte 0"
+        return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if found := _ENVOY_RECORD.search(line):
         byte = len(line[: found.start()].encode("utf-8", "surrogateescape"))
         return f"an access-log line inside another message at byte {byte}"
@@ -127,7 +127,7 @@ def access_mark(line: str) -> str:
 def access_mark_of_object(found: dict[str, Any]) -> str:
     """As ``access_mark``, of a JSON message of the agent or ztunnel."""
     if found.get("scope") == "access" or {"src.addr", "dst.addr"} & found.keys():
-        return "a line of ztunnel's access log, which is not read, at byte 0"
+        return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if {"upstream_host", "upstream_cluster"} & found.keys():
         return "an access-log record inside another message at byte 0"
     texts = (value for value in found.values() if isinstance(value, str))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from egresslog.records import start_time as times
-from egresslog.records.operators import Field, ValueKind, custom_column
+from egresslog.records.operators import FormatField, ValueKind, custom_column
 from egresslog.records.template import Template
 
 # Hard kinds: the pattern in a strict line, in a wide one, and the characters it may hold. Those without a pattern in
@@ -40,12 +40,12 @@ _FREE = {"REQUESTED_SERVER_NAME", "ROUTE_NAME"}
 class Part:
     """One field, and how it is matched here."""
 
-    field: Field
+    field: FormatField
     hard: bool
     optional: bool  # may print nothing at all (omitEmptyValues)
     glued: bool  # stands right behind free text, without a blank (Istio 1.0's protocol)
     empty_is_absent: bool
-    shape: times.Shape | None
+    time_format: times.TimeFormat | None
 
     @property
     def label(self) -> str:
@@ -54,8 +54,8 @@ class Part:
 
     def wide(self, backward: bool) -> str:
         """The pattern in an anchor (hard parts only)."""
-        if self.shape:
-            return self.shape.backward if backward else self.shape.forward
+        if self.time_format:
+            return self.time_format.backward if backward else self.time_format.forward
         wide = _HARD[self.field.kind][1]
         pattern = _BACKWARD.get(self.field.kind, wide) if backward else wide
         if not self.optional:
@@ -77,14 +77,16 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
     last = len(template.fields) - 1
     for index, field in enumerate(template.fields):
         before, after = template.literals[index], template.literals[index + 1]
-        kind, shape, hard = field.kind, None, False
+        kind, time_format, hard = field.kind, None, False
         delimited = bool(before or not index) and bool(after or index == last)
         if kind is ValueKind.TIME:
-            shape = times.shape(field.argument)
+            time_format = times.time_format(field.argument)
             # `%s` prints any number of digits: a digit beside it would leave its end open.
-            hard = shape is times.RFC3339 or (shape is not None and delimited and not _digits(before, after))
+            hard = time_format is times.RFC3339 or (
+                time_format is not None and delimited and not _digits(before, after)
+            )
             if not hard:  # no date can be made of it, or its end does not show: keep the text
-                kind, shape = ValueKind.TEXT, None
+                kind, time_format = ValueKind.TEXT, None
         elif kind is ValueKind.TEXT and index == last and field.is_sni and not after:
             # At the end of a line a free SNI would swallow the tail of a longer format.
             kind = ValueKind.TEXT if free_end else ValueKind.TOKEN
@@ -101,7 +103,7 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
         glued = hard and bool(index) and not before
         # A header may be there and empty; what Envoy writes itself is absent then.
         empty = omit_empty or (field.named and not field.client) or field.column.name == "path"
-        parts.append(Part(field, hard, delimited and not field.always, glued, empty, shape))
+        parts.append(Part(field, hard, delimited and not field.always, glued, empty, time_format))
     return tuple(parts)
 
 
@@ -133,7 +135,9 @@ def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tup
         soft = [at for at in segment if not parts[at].hard]
         if len(soft) < 2:  # noqa: PLR2004
             continue
-        hard = [re.compile(_HARD[parts[at].field.kind][2]) for at in segment if parts[at].hard and not parts[at].shape]
+        hard = [
+            re.compile(_HARD[parts[at].field.kind][2]) for at in segment if parts[at].hard and not parts[at].time_format
+        ]
         shared = set.intersection(*(set(literals[at]) for at in segment[1:]))
         usable = [char for char in sorted(shared) if not (char.isalnum() or char in ".:-+/")]
         usable = [char for char in usable if not any(alphabet.match(char) for alphabet in hard)]
@@ -153,8 +157,8 @@ def _strict_field(part: Part, separator: str, after: str) -> str:
 
     There is one way to match a value: of several, a line that fits only nearly would try every combination.
     """
-    if part.shape:
-        return f"({part.shape.forward})"
+    if part.time_format:
+        return f"({part.time_format.forward})"
     end = re.escape(after[:1]) if after else r"\Z"
     kind, nothing = part.field.kind, part.optional
     if part.hard:

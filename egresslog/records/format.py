@@ -15,12 +15,12 @@ from egresslog.records.json_format import JsonFormat, JsonRow
 from egresslog.records.json_text import load
 from egresslog.records.schema import Column
 from egresslog.records.template import parse_template
-from egresslog.records.text_format import Row, TextFormat
+from egresslog.records.text_format import TextFormat, TextRow
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from egresslog.records.start_time import Shape
+    from egresslog.records.start_time import TimeFormat
 
 _KEYS = {"name", "title", "releases", "source", "format", "variants", "omit_empty", "samples", "not_samples"}
 _SAMPLE_KEYS = {"about", "line", "record"}
@@ -87,9 +87,9 @@ class Format:
                 sample does not parse to its record.
             OSError: the file cannot be read.
         """
-        made = cls.read_toml(path)
-        made.check_samples()
-        return made
+        log_format = cls.read_toml(path)
+        log_format.check_samples()
+        return log_format
 
     @classmethod
     def read_toml(cls, path: Traversable) -> Self:
@@ -108,12 +108,12 @@ class Format:
         if not samples:
             raise FormatError(f"{where}: a format without samples is invalid: add [[samples]] with line and record")
         try:
-            made = cls.compile(data["format"], name=data["name"], omit_empty=data.get("omit_empty", False))
+            log_format = cls.compile(data["format"], name=data["name"], omit_empty=data.get("omit_empty", False))
         except FormatError as error:
             raise FormatError(f"{where}: {error}") from None
         return cls(
-            made.name, made.source, made.text, made.json, data.get("title", ""), data.get("releases", ""),
-            data.get("source", ""), tuple(data.get("variants", ())), samples, not_samples,
+            log_format.name, log_format.source, log_format.text, log_format.json, data.get("title", ""),
+            data.get("releases", ""), data.get("source", ""), tuple(data.get("variants", ())), samples, not_samples,
         )  # fmt: skip
 
     @property
@@ -131,11 +131,11 @@ class Format:
         assert self.text is not None
         return self.text
 
-    def shape(self, column: str) -> Shape | None:
+    def time_format(self, column: str) -> TimeFormat | None:
         """How a time column prints."""
-        return (self.json or self._text).shape(column)
+        return (self.json or self._text).time_format(column)
 
-    def read_line(self, line: str) -> Row | JsonRow:
+    def read_line(self, line: str) -> TextRow | JsonRow:
         """The values of one line without envelope.
 
         Raises:
@@ -147,7 +147,7 @@ class Format:
             return row
         raise self._text.explain(line)
 
-    def _read_json(self, template: JsonFormat, line: str) -> Row | JsonRow:
+    def _read_json(self, template: JsonFormat, line: str) -> TextRow | JsonRow:
         try:
             found = load(line)
         except LineError:
@@ -175,7 +175,7 @@ class Format:
         except LineError:
             return template.match(found, lenient=True)
 
-    def read_wide(self, line: str) -> Row | None:
+    def read_wide(self, line: str) -> TextRow | None:
         """A line of text that is not what a quick pattern takes, or None.
 
         A JSON template may stand for text that only looks like JSON, and is none where a header holds a quote.
@@ -184,7 +184,7 @@ class Format:
         if row is None or self.json is None:
             return row
         got = {column.name: value for column, value in zip(self._text.columns, row.values, strict=True)}
-        return Row(tuple(got.get(column.name) for column in self.columns), row.ambiguous)
+        return TextRow(tuple(got.get(column.name) for column in self.columns), row.ambiguous)
 
     def parse(self, line: str | bytes) -> dict[str, Any]:
         """One line -> its record: every column of the schema, absent values None.
@@ -197,7 +197,7 @@ class Format:
         if isinstance(line, bytes):
             line = line.decode("utf-8", "surrogateescape")
         row = self.read_line(line.removesuffix("\n").removesuffix("\r"))
-        record_batch, bad = batch.build([(self, [row.values])], [row.ambiguous], [1], "")
+        record_batch, bad = batch.build_batch([(self, [row.values])], [row.ambiguous], [1], "")
         if bad:
             raise LineError(bad[0], 0)
         record: dict[str, Any] = batch.to_microseconds(record_batch).to_pylist()[0]
@@ -219,7 +219,7 @@ class Format:
                 expected = sample.record.get(name, False if name == "ambiguous" else None)
                 if name in own | sample.record.keys() and value != _utc(expected):
                     raise FormatError(
-                        f"{self.name}: sample {sample.about!r}: {name} is {value!r}, its record says {expected!r}"
+                        f"{self.name}: sample {sample.about!r}: {name} is {value!r}, expected {expected!r}"
                     )
             if unknown := sample.record.keys() - record.keys():
                 raise FormatError(f"{self.name}: sample {sample.about!r}: no column {min(unknown)!r}")

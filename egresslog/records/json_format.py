@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from egresslog.errors import FormatError, LineError
 from egresslog.records import start_time as times
 from egresslog.records.fields import METHOD, NUMBER
-from egresslog.records.json_text import Repeated, every, members, reach
-from egresslog.records.operators import Field, ValueKind, custom_column
-from egresslog.records.schema import Column, is_own
+from egresslog.records.json_text import DuplicateKeys, every, members, reach
+from egresslog.records.operators import FormatField, ValueKind, custom_column
+from egresslog.records.schema import Column, is_known
 from egresslog.records.template import parse_template
 from egresslog.records.text_format import TextFormat
 
@@ -43,9 +43,9 @@ class _Leaf:
     """One value of the template: where it is, and the field, the mixed text or the fixed label it holds."""
 
     path: tuple[str | int, ...]
-    field: Field | None
+    field: FormatField | None
     mixed: TextFormat | None
-    shape: times.Shape | None
+    time_format: times.TimeFormat | None
 
     @property
     def key(self) -> str:
@@ -73,13 +73,13 @@ class JsonFormat:
         )
         self._plan, self.columns = _plan(self._leaves)
 
-    def shape(self, column: str) -> times.Shape | None:
+    def time_format(self, column: str) -> times.TimeFormat | None:
         """How a time column prints."""
         for leaf, places in self._plan:
-            if leaf.shape and any(self.columns[place].name == column for place in places):
-                return leaf.shape
-            if leaf.mixed and (shape := leaf.mixed.shape(column)):
-                return shape
+            if leaf.time_format and any(self.columns[place].name == column for place in places):
+                return leaf.time_format
+            if leaf.mixed and (time_format := leaf.mixed.time_format(column)):
+                return time_format
         return None
 
     def match(self, found: dict[str, Any], *, lenient: bool = False) -> JsonRow:
@@ -93,7 +93,7 @@ class JsonFormat:
         Raises:
             LineError: a value is not what its operator prints, such as a word for a number.
         """
-        ambiguous = isinstance(found, Repeated)
+        ambiguous = isinstance(found, DuplicateKeys)
         values: list[Value] = [None] * len(self.columns)
         upstreams: list[str] = []
         for leaf, places in self._plan:
@@ -134,7 +134,7 @@ class JsonFormat:
         A client can add keys, and cannot take any away: a value that Envoy wrote is certain where its key is there
         once. What clients write is not kept, and a line that lacks a key is none of this format.
         """
-        found = members(line, self.keys) if line.rstrip().endswith("}") else Repeated()
+        found = members(line, self.keys) if line.rstrip().endswith("}") else DuplicateKeys()
         if not self.keys <= found.keys():
             return None
         for leaf in self._leaves:
@@ -173,7 +173,7 @@ def _plan(leaves: tuple[_Leaf, ...]) -> tuple[list[tuple[_Leaf, tuple[int, ...]]
             plan.append((leaf, tuple(place(column) for column in leaf.mixed.columns)))
         elif leaf.field and leaf.field.named and leaf.field.column.name not in places:
             plan.append((leaf, (place(leaf.field.column),)))
-        elif leaf.field and leaf.field.named and is_own(leaf.key):
+        elif leaf.field and leaf.field.named and is_known(leaf.key):
             plan.append((leaf, ()))
         else:
             kind, unit = (leaf.field.kind, leaf.field.column.unit) if leaf.field else (ValueKind.TEXT, "")
@@ -189,7 +189,7 @@ def _value(leaf: _Leaf, value: Any) -> Value:
         return json.dumps(value, ensure_ascii=False)
     if kind is ValueKind.METHOD and not _METHOD.fullmatch(value):
         raise LineError(f"expected an HTTP method for {leaf.key!r} at byte 0", 0)
-    if leaf.shape and not re.fullmatch(leaf.shape.forward, value, re.ASCII):
+    if leaf.time_format and not re.fullmatch(leaf.time_format.forward, value, re.ASCII):
         raise LineError(f"expected a time for {leaf.key!r} at byte 0", 0)
     return value
 
@@ -221,9 +221,9 @@ def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[_Leaf]:
         template = parse_template(value)
         if template.literals == ("", ""):
             field = template.fields[0]
-            shape = times.shape(field.argument) if field.kind is ValueKind.TIME else None
-            if field.kind is ValueKind.TIME and shape is None:
+            time_format = times.time_format(field.argument) if field.kind is ValueKind.TIME else None
+            if field.kind is ValueKind.TIME and time_format is None:
                 field = replace(field, kind=ValueKind.TEXT, column=custom_column(str(path[-1]), ValueKind.TEXT))
-            yield _Leaf(path, field, None, shape)
+            yield _Leaf(path, field, None, time_format)
         else:
             yield _Leaf(path, None, TextFormat(template), None)

@@ -17,7 +17,7 @@ _MEMBER = re.compile(
 )
 
 
-class Repeated(dict[str, Any]):
+class DuplicateKeys(dict[str, Any]):
     """An object in which a key came twice: somebody forged a quote into a text that only looks like JSON.
 
     Such a key's value is None; ``every`` has all its values.
@@ -40,7 +40,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) == len(pairs):
         return made
-    return Repeated.of(pairs)
+    return DuplicateKeys.of(pairs)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, strict=False)
@@ -79,7 +79,7 @@ def reach(value: Any, path: tuple[str | int, ...]) -> tuple[Any, bool]:
     """The value at ``path``, and whether a key on the way came twice."""
     repeated = False
     for step in path:
-        repeated |= isinstance(value, Repeated)
+        repeated |= isinstance(value, DuplicateKeys)
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else None
         else:
@@ -91,19 +91,19 @@ def every(value: Any, path: tuple[str | int, ...]) -> Iterator[Any]:
     """All values at ``path``, whichever of repeated keys lead there."""
     if not path:
         yield value
-    elif isinstance(value, Repeated):
+    elif isinstance(value, DuplicateKeys):
         for inner in value.every.get(str(path[0]), ()):
             yield from every(inner, path[1:])
     else:
         yield from every(reach(value, path[:1])[0], path[1:])
 
 
-def members(line: str, keys: AbstractSet[str]) -> Repeated:
+def members(line: str, keys: AbstractSet[str]) -> DuplicateKeys:
     """Those of ``keys`` that stand anywhere in a line that is no JSON.
 
     Values that are no string, number or null are None.
     """
-    return Repeated.of((found[1], _scalar(found[2])) for found in _MEMBER.finditer(line) if found[1] in keys)
+    return DuplicateKeys.of((found[1], _scalar(found[2])) for found in _MEMBER.finditer(line) if found[1] in keys)
 
 
 def _scalar(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Envoy's command operators, the shape of their values in a line, and the columns they fill.
+"""Envoy's command operators, how their values look in a line, and the columns they fill.
 
 The operators are those of Envoy's ``configuration/advanced/substitution_formatter`` (as of August 2026).
 """
@@ -14,11 +14,11 @@ from egresslog.records.schema import COLUMNS, Column, Type
 
 
 class ValueKind(Enum):
-    """The shape an operator's value has in a text line."""
+    """What an operator's value looks like in a text line."""
 
     TIME = "time stamp"
     NUMBER = "number"
-    LENIENT = "number, or text that somebody else wrote: then null"
+    LENIENT = "number; null if the header holds anything else"
     PROTOCOL = "protocol"
     METHOD = "HTTP method"
     FLAGS = "response flags"
@@ -134,7 +134,7 @@ _TABLE = (
 OPERATORS = {operator.name: operator for operator in _TABLE}
 
 # Newer and older names of one operator.
-_SAME = {
+_SYNONYMS = {
     "REQUEST_HEADER": "REQ",
     "RESPONSE_HEADER": "RESP",
     "RESPONSE_TRAILER": "TRAILER",
@@ -143,7 +143,7 @@ _SAME = {
 
 # Free text that Envoy or the mesh's configuration writes. All other free text is the client's or the outside server's:
 # headers, what filters copy from them, names in certificates.
-_OWN = {
+_BY_ENVOY = {
     "ROUTE_NAME", "VIRTUAL_CLUSTER_NAME", "FILTER_CHAIN_NAME", "UPSTREAM_TRANSPORT_FAILURE_REASON",
     "DOWNSTREAM_TRANSPORT_FAILURE_REASON", "UPSTREAM_LOCAL_CLOSE_REASON", "DOWNSTREAM_LOCAL_CLOSE_REASON",
     "CLUSTER_METADATA", "UPSTREAM_METADATA", "ENVIRONMENT",
@@ -166,7 +166,7 @@ _ARGUMENTS = {
 
 
 @dataclass(frozen=True)
-class Field:
+class FormatField:
     """One operator as it stands in a format: ``%REQ(X?Y):10%``."""
 
     operator: str
@@ -184,9 +184,9 @@ class Field:
 
 
 @cache
-def field(name: str, argument: str = "") -> Field:
+def format_field(name: str, argument: str = "") -> FormatField:
     """The field of operator ``name`` with ``argument``; an unknown operator is a string column of its own."""
-    plain = _SAME.get(name, name)
+    plain = _SYNONYMS.get(name, name)
     operator = OPERATORS.get(plain) or Operator(plain, _TXT)
     kind, target = operator.kind, operator.column
     meanings = {_ARGUMENTS.get((plain, part.strip().upper())) for part in argument.split("?")}
@@ -197,19 +197,19 @@ def field(name: str, argument: str = "") -> Field:
     if plain == "GRPC_STATUS" and argument.upper() == "NUMBER":
         kind = _N
     headers = plain in {"REQ", "RESP", "TRAILER", "PATH"}
-    free = kind is _TXT and plain not in _OWN and target not in {"istio_policy_status", "requested_server_name"}
-    return Field(
+    free = kind is _TXT and plain not in _BY_ENVOY and target not in {"istio_policy_status", "requested_server_name"}
+    return FormatField(
         plain,
         argument,
         kind,
-        COLUMNS[target] if target else custom_column(spelled(plain, argument), kind, operator.unit),
+        COLUMNS[target] if target else custom_column(column_name(plain, argument), kind, operator.unit),
         operator.always,
         headers or free,
         bool(target),
     )
 
 
-def spelled(operator: str, argument: str) -> str:
+def column_name(operator: str, argument: str) -> str:
     """A column name made from an operator: ``REQ``, ``X-TEAM`` -> ``req_x_team``."""
     return re.sub(r"[^a-z0-9]+", "_", f"{operator}_{argument}".lower()).strip("_")
 

@@ -17,20 +17,17 @@ import pyarrow as pa
 from egresslog.errors import LineError
 from egresslog.records import batch as columns
 from egresslog.records import envelope
-from egresslog.records.catalogue import Formats, Match
+from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
+from egresslog.records.classifier import Classifier, ProxyMessage
 from egresslog.records.format import Format
-from egresslog.records.json_format import JsonRow
-from egresslog.records.json_text import Repeated, load
 from egresslog.records.rows import Rows
-from egresslog.records.text_format import Row
 
 _ENVELOPES_DEEP = 4
-_PODS = 10_000  # names that a stream may have
 
 
 @dataclass
-class _Part:
+class _PartialLine:
     """The beginning of a line that its transport cut."""
 
     number: int
@@ -45,17 +42,13 @@ class _Part:
         self.size += len(message)
 
 
-class _Other:
-    """The proxy's own message."""
-
-
 @dataclass(frozen=True)
-class _Quick:
+class _LinePattern:
     """The pattern that takes the next line if it is like the last: envelopes and format in one expression."""
 
     match: Callable[[str], re.Match[str] | None]
     format: Format
-    around: tuple[str, ...]
+    envelopes: tuple[str, ...]
 
 
 class Parser:
@@ -64,13 +57,13 @@ class Parser:
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
         self.schema = columns.output_schema(formats.columns)
+        self._classifier = Classifier(formats)
         self._origin = ""
-        self._parts: dict[str, _Part] = {}
+        self._parts: dict[str, _PartialLine] = {}
         self._continues = False
         self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
-        self._stern: set[str] = set()  # prefixes seen: pod and container
-        self._quick: _Quick | None = None
-        self._quicks: dict[tuple[str, ...], _Quick] = {}
+        self._pattern: _LinePattern | None = None
+        self._patterns: dict[tuple[str, ...], _LinePattern] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -94,12 +87,12 @@ class Parser:
         if chunk.broken:
             self._refuse(lines[0], chunk.first, f"{chunk.broken} at byte {len(data)}")
             return self._end([], chunk.first)
-        quick: _Quick | None = None
+        pattern: _LinePattern | None = None
         rows: list[tuple[Any, ...]] = []
         numbers: list[int] = []
         start = 0
         for number, line in enumerate(lines, chunk.first):
-            if quick is not None and (found := quick.match(line)):
+            if pattern is not None and (found := pattern.match(line)):
                 rows.append(found.groups())
                 numbers.append(number)
                 continue
@@ -107,15 +100,15 @@ class Parser:
                 self._continues = False
             self._text(line, line, number, ())
             # A line that goes on in parts must not be overtaken by the quick way; nor one that may be forged.
-            following = None if self._parts or self._in_sni else self._quick
-            if following is not quick:
-                self._count_quick(quick, len(rows) - start)
-                quick = following
-                if quick is not None:
-                    group = self._group(quick.format)
+            following = None if self._parts or self._in_sni else self._pattern
+            if following is not pattern:
+                self._count_pattern(pattern, len(rows) - start)
+                pattern = following
+                if pattern is not None:
+                    group = self._group(pattern.format)
                     rows, numbers = group.rows, group.numbers
                     start = len(rows)
-        self._count_quick(quick, len(rows) - start)
+        self._count_pattern(pattern, len(rows) - start)
         if lines and numbers and numbers[-1] == chunk.first + len(lines) - 1:
             self._continues = False
         return self._end(lines, chunk.first)
@@ -129,23 +122,21 @@ class Parser:
             self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
         return self._end([], 0)
 
-    def _text(self, text: str, raw: str, number: int, around: tuple[str, ...], note: str = "") -> None:
+    def _text(self, text: str, raw: str, number: int, envelopes: tuple[str, ...], note: str = "") -> None:
         """Takes envelopes off until a record, a message of the proxy or a reject is left."""
         while True:
-            found = self._classify(text)
-            if isinstance(found, Match):
-                self._record(found, number, around)
-            elif isinstance(found, _Other):
+            found = self._classifier.classify(text, self._pattern.format if self._pattern else None)
+            if isinstance(found, LineMatch):
+                self._record(found, number, envelopes)
+            elif isinstance(found, ProxyMessage):
                 self._other += 1
                 self._continues |= bool(text.strip())  # a blank line neither begins nor ends a message
-            elif isinstance(found, envelope.Envelope) and len(around) < _ENVELOPES_DEEP:
-                if found.name == "stern" and len(self._stern) < _PODS:
-                    self._stern.add(text.removesuffix(found.message))
-                text, around = found.message, (*around, found.name)
-                if found.part or found.stream in self._parts:
-                    part = self._parts.setdefault(found.stream, _Part(number))
+            elif isinstance(found, envelope.Envelope) and len(envelopes) < _ENVELOPES_DEEP:
+                text, envelopes = found.message, (*envelopes, found.name)
+                if found.partial or found.stream in self._parts:
+                    part = self._parts.setdefault(found.stream, _PartialLine(number))
                     part.add(raw, text)
-                    if found.part:
+                    if found.partial:
                         return
                     del self._parts[found.stream]
                     # It bears the number of its last part: numbers rise in the order lines are completed.
@@ -157,100 +148,35 @@ class Parser:
             else:
                 reason = found.reason if isinstance(found, LineError) else "too many envelopes around it at byte 0"
                 self._refuse(raw, number, note + reason)
-                self._in_sni = any(made.text.ends_in_sni(text) for made in self.formats.all if made.text)
+                self._in_sni = any(
+                    log_format.text.ends_in_sni(text) for log_format in self.formats.all if log_format.text
+                )
             return
 
-    def _classify(self, text: str) -> Match | envelope.Envelope | LineError | _Other:
-        """What one message is, apart from what came before it."""
-        formats = self.formats
-        # A log that was truncated while it was written begins with NULs (copytruncate); joined files hold BOMs.
-        text = text.lstrip("\0\ufeff") if text[:1] in {"\0", "\ufeff"} else text
-        if match := formats.read_text(text):
-            return match
-        if formats.forced and (match := self._forced(formats.forced, text)):
-            return match
-        problem: LineError | None = None
-        if text.startswith("{"):
-            try:
-                found = load(text)
-            except LineError as error:
-                problem = error
-            else:
-                if isinstance(found, dict):
-                    return self._object(found)
-        if envelope.is_other(text):
-            mark = envelope.access_mark(text)
-            return LineError(mark, 0) if mark else _Other()
-        if not formats.forced and (match := self._wide(text)):
-            return match
-        return problem or envelope.unwrap(text) or self._under_stern(text) or formats.explain(text)
+    def _group(self, log_format: Format) -> Rows:
+        return self._groups.setdefault(log_format.name, Rows(log_format))
 
-    def _wide(self, text: str) -> Match | None:
-        """A line in which somebody wrote quotes, or None."""
-        likely = self._quick.format if self._quick else None
-        return self.formats.read_wide(text, likely) or (self.formats.read_broken(text) if text[:1] == "{" else None)
-
-    def _under_stern(self, text: str) -> envelope.Envelope | None:
-        """A continuation line: only names that stern put before other lines tell that they are its prefix."""
-        for words in (2, 3):
-            prefix = " ".join(text.split(" ", words)[:words]) + " "
-            if prefix in self._stern:
-                return envelope.Envelope("stern", text.removeprefix(prefix))
-        return None
-
-    @staticmethod
-    def _forced(made: Format, text: str) -> Match | None:
-        """A line of the one format that was asked for; what a client wrote into it must not make it anything else."""
-        if made.json is None:
-            row: Row | JsonRow | None = made.read_wide(text)
-        else:
-            try:
-                row = made.read_line(text)
-            except LineError:
-                row = None
-        upstreams = row.upstreams if isinstance(row, JsonRow) else ()
-        return Match(made, row.values, row.ambiguous, (), upstreams) if row else None
-
-    def _object(self, found: dict[str, Any]) -> Match | envelope.Envelope | LineError | _Other:
-        try:
-            match = self.formats.read_object(found)
-        except LineError as error:
-            return error
-        if match:
-            return match
-        if isinstance(found, Repeated):
-            return LineError("a key comes twice: a text log that only looks like JSON, or a forged one, at byte 0", 0)
-        if inside := envelope.unwrap_object(found):
-            return inside
-        if not envelope.is_other_object(found):
-            return self.formats.explain_keys(found)
-        mark = envelope.access_mark_of_object(found)
-        return LineError(mark, 0) if mark else _Other()
-
-    def _group(self, made: Format) -> Rows:
-        return self._groups.setdefault(made.name, Rows(made))
-
-    def _record(self, found: Match, number: int, around: tuple[str, ...]) -> None:
+    def _record(self, found: LineMatch, number: int, envelopes: tuple[str, ...]) -> None:
         self._group(found.format).add(found.values, number, ambiguous=found.ambiguous or self._in_sni)
         if found.upstreams:
             self._upstreams[number] = found.upstreams
         self._continues = self._in_sni = False
-        self._unknown.update(found.unknown)
-        self._envelopes.update(around)
+        self._unknown.update(found.unknown_keys)
+        self._envelopes.update(envelopes)
         text = found.format.text
         if found.format.json or text is None or text.strict_source is None:
             return
-        key = (*around, found.format.name)
-        if key not in self._quicks:
-            if not all(name in envelope.PREFIXES for name in around):
+        key = (*envelopes, found.format.name)
+        if key not in self._patterns:
+            if not all(name in envelope.PREFIXES for name in envelopes):
                 return
-            source = "".join(f"(?:{envelope.PREFIXES[name]})" for name in around) + text.strict_source
-            self._quicks[key] = _Quick(re.compile(source, re.ASCII).match, found.format, around)
-        self._quick = self._quicks[key]
+            source = "".join(f"(?:{envelope.PREFIXES[name]})" for name in envelopes) + text.strict_source
+            self._patterns[key] = _LinePattern(re.compile(source, re.ASCII).match, found.format, envelopes)
+        self._pattern = self._patterns[key]
 
-    def _count_quick(self, quick: _Quick | None, rows: int) -> None:
-        if quick is not None and rows:
-            self._envelopes.update(dict.fromkeys(quick.around, rows))
+    def _count_pattern(self, pattern: _LinePattern | None, rows: int) -> None:
+        if pattern is not None and rows:
+            self._envelopes.update(dict.fromkeys(pattern.envelopes, rows))
 
     def _refuse(self, raw: str, number: int, reason: str) -> None:
         self._rejects.append(Reject(self._origin, number, columns.clean(raw), reason))
@@ -287,10 +213,10 @@ class Parser:
     def _build(self, groups: list[Rows]) -> tuple[pa.RecordBatch, dict[int, str]]:
         numbers = [number for group in groups for number in group.numbers]
         if not numbers:
-            return columns.empty(self.schema), {}
+            return columns.empty_batch(self.schema), {}
         ambiguous = [at in group.ambiguous for group in groups for at in range(len(group.rows))]
         order = sorted(range(len(numbers)), key=numbers.__getitem__) if len(groups) > 1 else None
-        batch, bad = columns.build(
+        batch, bad = columns.build_batch(
             [(group.format, group.rows) for group in groups], ambiguous, numbers, self._origin, order
         )
         if bad:

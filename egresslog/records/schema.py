@@ -46,7 +46,7 @@ class RowFormat(Protocol):
     def columns(self) -> tuple[Column, ...]:
         """The columns of a row, in order."""
 
-    def shape(self, column: str) -> TimeConverter | None:
+    def time_format(self, column: str) -> TimeConverter | None:
         """How a time column prints."""
 
 
@@ -56,19 +56,19 @@ RECORD = (
     Column("method", meaning="HTTP method; null for TCP and TLS passthrough"),
     Column("path", meaning="path with query, as the client sent it (before Envoy's rewrites)"),
     Column("protocol", meaning="HTTP version between client and this proxy; null for TCP"),
-    Column("response_code", "int", "", "HTTP status; 0 for TCP and where no response was begun"),
+    Column("response_code", "int", "", "HTTP status; 0 for TCP, or if no response was started"),
     Column("response_flags", meaning="Envoy's short flags, joined by commas; null when none"),
     Column("response_code_details", meaning="who set the response code, and why"),
-    Column("connection_termination_details", meaning="why Envoy ended the connection on an L4 ground"),
-    Column("upstream_transport_failure_reason", meaning="TLS error towards the upstream"),
+    Column("connection_termination_details", meaning="why Envoy closed the connection, for L4 reasons"),
+    Column("upstream_transport_failure_reason", meaning="transport (TLS) error of the upstream connection"),
     Column("bytes_received", "int", "bytes", "body (HTTP) or connection bytes from the client"),
     Column("bytes_sent", "int", "bytes", "body (HTTP) or connection bytes to the client"),
     Column("duration", "int", "ms", "from the start to the last byte out; TCP: life of the connection"),
-    Column("upstream_service_time", "int", "ms", "time the upstream took, by the response header"),
-    Column("x_forwarded_for", meaning="X-Forwarded-For, as it came"),
-    Column("user_agent", meaning="User-Agent; the client's to choose"),
+    Column("upstream_service_time", "int", "ms", "time the upstream took: x-envoy-upstream-service-time"),
+    Column("x_forwarded_for", meaning="X-Forwarded-For, as received"),
+    Column("user_agent", meaning="User-Agent; set by the client"),
     Column("request_id", meaning="X-Request-Id; from Istio 1.25 the gateway writes a new one"),
-    Column("authority", meaning=":authority or Host; the client's to choose"),
+    Column("authority", meaning=":authority or Host; set by the client"),
     Column("upstream_host", meaning="address of the upstream connection"),
     Column("upstream_cluster", meaning="Envoy cluster; a trailing `;` (Istio 1.23, 1.24) is cut"),
     Column("upstream_local_address", meaning="this proxy's end of the upstream connection"),
@@ -104,8 +104,8 @@ UPSTREAMS = "upstream_hosts"
 INTERNAL = (PRECISION, UPSTREAMS)
 
 
-def is_own(name: str) -> bool:
-    """Whether ``name`` is a column of every record."""
+def is_known(name: str) -> bool:
+    """Whether ``name`` is a known column: one of every record, or of Istio 1.1 to 1.7."""
     return name in COLUMNS
 
 

@@ -32,7 +32,7 @@ _PLACES = 9
 
 
 @dataclass(frozen=True)
-class Shape:
+class TimeFormat:
     """The pattern of a printed time, forwards and backwards; ``parts`` is empty for RFC 3339."""
 
     forward: str
@@ -54,15 +54,15 @@ class Shape:
         return times, pa.array([places for _, places in pairs], pa.int8())
 
 
-RFC3339 = Shape(
+RFC3339 = TimeFormat(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)",
     r"(?:Z|\d\d:?\d\d[+-])(?:\d{1,9}\.)?\d\d:\d\d:\d\dT\d\d-\d\d-\d{4}",
 )
 
 
 @cache
-def shape(argument: str) -> Shape | None:
-    """The shape of ``%START_TIME(argument)%``; None when the argument has a directive that no date can be made of."""
+def time_format(argument: str) -> TimeFormat | None:
+    """How ``%START_TIME(argument)%`` prints; None when the argument has a directive that no date can be made of."""
     if not argument:
         return RFC3339
     for short, whole in _WHOLE.items():
@@ -90,7 +90,7 @@ def shape(argument: str) -> Shape | None:
     for name, pattern in atoms:
         parts += f"(?P<{name}>{pattern})" if name and name not in seen else f"(?:{pattern})"
         seen.add(name)
-    return Shape(
+    return TimeFormat(
         "".join(f"(?:{pattern})" for _, pattern in atoms),
         "".join(f"(?:{pattern})" for _, pattern in reversed(atoms)),
         re.compile(parts),

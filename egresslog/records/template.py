@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from egresslog.errors import FormatError
-from egresslog.records.operators import Field, field
+from egresslog.records.operators import FormatField, format_field
 
 # Envoy's own grammar: a name, an argument that ends at the first `)` which also ends the operator, a length.
 _OPERATOR = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\((.*?)\))?(?::\d+)?%)")
@@ -17,7 +17,7 @@ class Template:
     """``literals[0] fields[0] literals[1] ... fields[-1] literals[-1]``: one literal more than fields."""
 
     literals: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[FormatField, ...]
 
 
 def parse_template(text: str) -> Template:
@@ -46,7 +46,7 @@ def parse_template(text: str) -> Template:
                 percent,
             )
         if found[1]:
-            fields.append(field(found[1], found[2] or ""))
+            fields.append(format_field(found[1], found[2] or ""))
             literals.append("")
         else:
             literals[-1] += "%"

@@ -37,7 +37,7 @@ _EXPECTED = {
 }
 
 
-class Row(NamedTuple):
+class TextRow(NamedTuple):
     """The values of one line, in the order of the format's columns: text or None."""
 
     values: tuple[str | None, ...]
@@ -88,17 +88,17 @@ class TextFormat:
             return None
         return TextFormat(self._template, free_end=True)
 
-    def shape(self, column: str) -> times.Shape | None:
+    def time_format(self, column: str) -> times.TimeFormat | None:
         """How a time column prints."""
-        return next((part.shape for part in self.parts if part.label == column), None)
+        return next((part.time_format for part in self.parts if part.label == column), None)
 
-    def match(self, line: str) -> Row | None:
+    def match(self, line: str) -> TextRow | None:
         """The line's values, or None if it is not of this format."""
         if self.strict is not None and (found := self.strict.match(line)):
-            return Row(found.groups(), ambiguous=False)
+            return TextRow(found.groups(), ambiguous=False)
         return self.match_wide(line)
 
-    def match_wide(self, line: str) -> Row | None:
+    def match_wide(self, line: str) -> TextRow | None:
         """As ``match``, without the quick way."""
         splits = hard = self.split(line)
         if self.free_end_format and (free := self.free_end_format.split(line)):
@@ -120,7 +120,7 @@ class TextFormat:
                 values[index] = None
         if hard is None:
             values[-1] = None
-        return Row(tuple([values[index] for index in self._kept]), ambiguous)
+        return TextRow(tuple([values[index] for index in self._kept]), ambiguous)
 
     def split(self, line: str) -> tuple[list[Span], list[Span]] | None:
         """The spans of all fields in the left-most and in the right-most split, or None if there is no split."""
@@ -189,7 +189,7 @@ class TextFormat:
             return self._explain_anchor(line, start, anchor)
         if self.parts[-1].hard or self.literals[-1]:
             return _error(line, position, f"expected the end of the line after {self.parts[-1].label}")
-        return _error(line, position, "a number was expected and something else was found")
+        return _error(line, position, "expected a number")
 
     def _explain_anchor(self, line: str, position: int, anchor: _Anchor) -> LineError:
         for index in range(anchor.first, anchor.last + 1):

@@ -48,13 +48,13 @@ def parse(text: str, columns: Iterable[str]) -> tuple[Key, ...]:
         elif part == "status":
             keys.append(Key("status", "response_code"))
         elif part in MEASURES:
-            raise UsageError(f"cannot group by {part!r}: every row of a report has its sum")
+            raise UsageError(f"cannot group by {part!r}: it is a measure, summed in every row")
         elif part in known:
             keys.append(Key(part, part))
         else:
             raise UsageError(f"cannot group by {part!r}; columns are: time:5m, status, {', '.join(known)}")
     if len({key.name for key in keys}) < len(keys):
-        raise UsageError(f"a column twice in {text!r}")
+        raise UsageError(f"duplicate column in {text!r}")
     return tuple(keys)
 
 

@@ -29,7 +29,7 @@ class ReportTable(NamedTuple):
 
 
 def summarize(frame: nw.LazyFrame[Any], keys: Sequence[Key], total: int) -> nw.LazyFrame[Any]:
-    """One row per distinct ``keys``, with MEASURES; ``frame`` is as ``keys.prepare`` makes it.
+    """One row per distinct ``keys``, with MEASURES; ``frame`` is as ``grouping.prepare`` makes it.
 
     Args:
         frame: the records.

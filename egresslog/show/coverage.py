@@ -37,21 +37,21 @@ def document(hop: str | None, rows: Iterable[CoverageRow]) -> list[dict[str, Any
 
 def print_coverage(console: Console, coverage: Sequence[Coverage]) -> None:
     """A line per container, what is missing beneath it. Those with something missing come first."""
-    for covered in sorted(coverage, key=lambda covered: covered.is_complete)[:_SHOWN]:
-        restarts = f"; {plural(covered.restarts, 'restart')}" if covered.restarts else ""
-        times = f", {rfc3339(covered.first)} to {rfc3339(covered.last)}" if covered.first and covered.last else ""
-        console.print(Text(f"  {safe(covered.origin)}: {plural(covered.lines, 'line')}{times}{restarts}", style="dim"))
-        if covered.error:
-            first = covered.error.reason.split("\n", 1)[0]
+    for entry in sorted(coverage, key=lambda entry: entry.is_complete)[:_SHOWN]:
+        restarts = f"; {plural(entry.restarts, 'restart')}" if entry.restarts else ""
+        times = f", {rfc3339(entry.first)} to {rfc3339(entry.last)}" if entry.first and entry.last else ""
+        console.print(Text(f"  {safe(entry.origin)}: {plural(entry.lines, 'line')}{times}{restarts}", style="dim"))
+        if entry.error:
+            first = entry.error.reason.split("\n", 1)[0]
             console.print(Text.assemble("    ", ("not read", "yellow"), f": {safe(first)}"))
-        for gap in covered.gaps[:_GAPS]:
+        for gap in entry.gaps[:_GAPS]:
             span = f"{_time(gap.start) or 'the beginning'} to {_time(gap.stop) or 'now'}"
             console.print(Text.assemble("    ", ("gap", "yellow"), f" from {span}: {safe(gap.reason)}"))
-        if covered.gaps[_GAPS:]:
-            console.print(Text(f"    and {plural(len(covered.gaps) - _GAPS, 'more gap')}"))
-        if covered.diagnostic_count:
-            count = plural(covered.diagnostic_count, "message")
-            kubelet = f"    {count} of the kubelet, the first: {safe(covered.diagnostics[0])}"
+        if entry.gaps[_GAPS:]:
+            console.print(Text(f"    and {plural(len(entry.gaps) - _GAPS, 'more gap')}"))
+        if entry.diagnostic_count:
+            count = plural(entry.diagnostic_count, "message")
+            kubelet = f"    {count} of the kubelet, the first: {safe(entry.diagnostics[0])}"
             console.print(Text(kubelet, style="dim"))
     if coverage[_SHOWN:]:
         console.print(Text(f"  and {plural(len(coverage) - _SHOWN, 'more container')}", style="dim"))

@@ -81,8 +81,8 @@ def find_senders(connection: duckdb.DuckDBPyConnection, scans: Mapping[str, Scan
     names = {row["sender"] for row in rows}
     unread = [row["sender"] for row in rows if row["unmatched"] or not row["has_sidecar_lines"]]
     unusable = [origin for origin, span in sidecar.origins.items() if not span.records]
-    late = [covered.origin for covered in sidecar.coverage if _begins_late(covered, scans["gateway"])]
-    pods = [_pod(covered.origin) for covered in sidecar.coverage]
+    late = [log_coverage.origin for log_coverage in sidecar.coverage if _begins_late(log_coverage, scans["gateway"])]
+    pods = [_pod(log_coverage.origin) for log_coverage in sidecar.coverage]
     is_checked = any(span.records for span in sidecar.origins.values())
     findings = list(_findings(sidecar, unusable if is_checked else [], late))
     servers = {scan.unauthenticated for scan in scans.values() if scan.unauthenticated}
@@ -91,7 +91,7 @@ def find_senders(connection: duckdb.DuckDBPyConnection, scans: Mapping[str, Scan
     reasons = [finding.code for finding in findings]
     if unread:
         reasons.append(FINDINGS["senders-not-checked"].code)
-    if sidecar.errors or not all(covered.is_complete for covered in sidecar.coverage):
+    if sidecar.errors or not all(log_coverage.is_complete for log_coverage in sidecar.coverage):
         reasons.append(FINDINGS["sidecar-log-gap"].code)
     if any(scan.counts.rejected for scan in scans.values()):
         reasons.append(FINDINGS["rejected-lines"].code)
@@ -136,10 +136,10 @@ def _findings(sidecar: Scan, unusable: Sequence[str], late: Sequence[str]) -> It
         yield queries.finding("traffic-not-captured", len(sidecar.uncaptured))
 
 
-def _begins_late(covered: Coverage, gateway: Scan) -> bool:
+def _begins_late(log_coverage: Coverage, gateway: Scan) -> bool:
     """Whether the beginning of a container's log was rotated away, and the gateway's log goes further back."""
-    started, first = covered.container.started, covered.first
-    if started is None or first is None or first - started < _ROTATED or covered.container.previous:
+    started, first = log_coverage.container.started, log_coverage.first
+    if started is None or first is None or first - started < _ROTATED or log_coverage.container.previous:
         return False
     begins = [span.first_ns for span in gateway.origins.values() if span.first_ns is not None]
     return not begins or min(begins) < first

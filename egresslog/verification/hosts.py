@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -41,23 +41,36 @@ def _match(connection: duckdb.DuckDBPyConnection, asked: Sequence[AskedHost]) ->
     names = [host for host in asked if host.network is None]
     columns = ("cluster_name", "sni_name", "gateway_sni", "authority_name")
     values = _distinct(connection, " UNION ".join(f"SELECT {name} AS value FROM cases" for name in columns))
-    tests = [(host.text, host.matches) for host in names]
-    _create_matches(connection, "asked_names", values, tests)
-    wildcards = [value for value in values if value.startswith("*.")]
-    covered = [(host.text, host.is_covered_by) for host in names]
-    _create_matches(connection, "wildcard_clusters", wildcards, covered)
-    ips = [(host.text, host.matches) for host in asked if host.network]
-    _create_matches(connection, "asked_ips", _distinct(connection, "SELECT ip AS value FROM cases"), ips)
+    create_table(connection, "asked_names", _MATCH, _matches(names, values))
+    create_table(connection, "wildcard_clusters", _MATCH, _covered(names, values))
+    ips = _distinct(connection, "SELECT ip AS value FROM cases")
+    create_table(connection, "asked_ips", _MATCH, _matches([host for host in asked if host.network], ips))
 
 
-def _create_matches(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    values: Iterable[str],
-    tests: Sequence[tuple[str, Callable[[str], bool]]],
-) -> None:
-    matches = ((host, value) for value in values for host, test in tests if test(value))
-    create_table(connection, table, _MATCH, matches)
+def _matches(asked: Sequence[AskedHost], values: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which host has which of the values: looked up, and only patterns and ranges are tried one by one."""
+    looked_up: dict[str, list[str]] = {}
+    tests: list[tuple[str, Callable[[str], bool]]] = []
+    for host in asked:
+        if host.only is None:
+            tests.append((host.text, host.matches))
+        else:
+            looked_up.setdefault(host.only, []).append(host.text)
+    for value in values:
+        yield from ((text, value) for text in looked_up.get(value, ()))
+        yield from ((text, value) for text, test in tests if test(value))
+
+
+def _covered(asked: Sequence[AskedHost], values: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Which host is one that a cluster's name such as ``*.wikipedia.org`` stands for."""
+    by_suffix: dict[str, list[str]] = {}
+    for host in asked:
+        for position, char in enumerate(host.text):
+            if char == ".":
+                by_suffix.setdefault(host.text[position:], []).append(host.text)
+    for value in values:
+        if value.startswith("*."):
+            yield from ((text, value) for text in by_suffix.get(value[1:], ()))
 
 
 def _distinct(connection: duckdb.DuckDBPyConnection, values: str) -> list[str]:

@@ -49,7 +49,7 @@ def pair(connection: duckdb.DuckDBPyConnection) -> None:
     """
     connection.execute("CREATE TABLE pairs (sidecar_id BIGINT, gateway_id BIGINT, paired_by VARCHAR)")
     connection.execute(statement("hop_ends"))
-    addresses = ("near", "far")
+    addresses = ("client_address", "server_address")
     _pair_by_key(connection, "NOT is_http", addresses)
     with_method = "is_http AND method IS NOT NULL"
     _pair_by_key(connection, with_method, (*addresses, *_REQUEST, "response_code", "bytes_sent"))

@@ -50,9 +50,12 @@ class AskedHost:
         """A test for names, or for IPs if addresses were asked for."""
         return inside((self.network,)) if self.network is not None else host_pattern(self.text)
 
-    def is_covered_by(self, wildcard: str) -> bool:
-        """Whether the host is one that a cluster's name such as ``*.wikipedia.org`` stands for."""
-        return self.text.endswith(wildcard[1:])
+    @property
+    def only(self) -> str | None:
+        """The one name or IP that matches; None for a pattern or a range."""
+        if self.network is None:
+            return None if "*" in self.text else self.text
+        return str(self.network.network_address) if self.network.num_addresses == 1 else None
 
     @property
     def term(self) -> str:

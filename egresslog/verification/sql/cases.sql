@@ -34,7 +34,7 @@ sent AS (
         ) AND NOT EXISTS (
             FROM gaps g
             WHERE g.ip = s.upstream_ip AND g.first_ns <= s.end_ns + $GRACE AND g.last_ns >= s.start_ns
-        ) AS covered
+        ) AS time_was_read
     FROM sidecar_cases s
     LEFT JOIN findings kind ON kind.name = s.finding
     LEFT JOIN best_pairs ON best_pairs.sidecar_id = s.id
@@ -57,7 +57,7 @@ both_hops AS (
             WHEN s.finding = 'format-lacks-fields' THEN s.finding
             WHEN s.gateway_logs_no_addresses THEN 'format-lacks-fields'
             WHEN NOT s.replica_was_read THEN 'gateway-replica-not-read'
-            WHEN NOT s.covered THEN 'outside-gateway-coverage'
+            WHEN NOT s.time_was_read THEN 'outside-gateway-coverage'
             ELSE s.finding
         END AS finding,
         s.is_http,

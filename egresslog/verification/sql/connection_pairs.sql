@@ -6,5 +6,5 @@ SELECT
     'connection'
 FROM (SELECT * FROM unpaired WHERE is_sidecar = $requests_at_sidecar AND is_http) r
 ASOF JOIN (SELECT * FROM unpaired WHERE is_sidecar <> $requests_at_sidecar AND NOT is_http) c
-ON r.near = c.near AND r.far = c.far AND r.start_ns + $SKEW >= c.start_ns
+ON r.client_address = c.client_address AND r.server_address = c.server_address AND r.start_ns + $SKEW >= c.start_ns
 WHERE r.start_ns <= c.end_ns + $SKEW;

@@ -1,8 +1,8 @@
 -- Records that may have a pair: the sidecars' that had a connection to the gateway, and the gateway's own. Both under
--- the same names: near is the sidecar's end of the hop's connection, far the gateway's.
+-- the same names: client_address is the sidecar's end of the hop's connection, server_address the gateway's.
 CREATE TABLE hop_ends AS
 SELECT
-    true AS is_sidecar, id, upstream_local_address AS near, upstream_host AS far,
+    true AS is_sidecar, id, upstream_local_address AS client_address, upstream_host AS server_address,
     coalesce(upstream_local_ip, source_ip) AS client_ip, is_http, method, path, authority, response_code, bytes_sent,
     start_ns, end_ns, unconnected,
     'outbound_.' || cluster_port || '_.' || coalesce(cluster_subset, '') || '_.' || cluster_host AS mesh_sni

@@ -1,7 +1,7 @@
 -- What is left and $condition, by $key: at once where the key is unique on both sides.
 CREATE OR REPLACE TEMP TABLE open_ends AS
 SELECT * FROM unpaired
-WHERE $condition AND near IS NOT NULL AND far IS NOT NULL AND start_ns IS NOT NULL;
+WHERE $condition AND client_address IS NOT NULL AND server_address IS NOT NULL AND start_ns IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE keys AS
 SELECT

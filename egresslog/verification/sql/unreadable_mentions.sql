@@ -1,8 +1,8 @@
 -- Lines that could not be read and may be about a host: rejected lines, and ambiguous sidecar lines, whose agreed
 -- upstream may be a decoy. They mention the host, an address it was reached at, or the cluster for unknown traffic.
 CREATE TABLE unreadable_mentions AS
-WITH told AS (
-    -- Ambiguous lines that are cases: of these hosts nothing more is to be told.
+WITH known_cases AS (
+    -- Ambiguous lines that are cases: of these hosts they are listed already.
     SELECT DISTINCT h.host, s.rowid AS sidecar_id
     FROM host_cases h JOIN cases c USING (case_id) JOIN sidecar_lines s ON s.rowid = c.sidecar_id
     WHERE s.ambiguous
@@ -11,7 +11,7 @@ unreadable AS (
     SELECT
         *,
         contains(line, 'PassthroughCluster') AND EXISTS (FROM asked_hosts)
-            AND coalesce(sidecar_id NOT IN (SELECT sidecar_id FROM told), true) AS of_every_host
+            AND coalesce(sidecar_id NOT IN (SELECT sidecar_id FROM known_cases), true) AS of_every_host
     FROM (
         SELECT NULL::BIGINT AS sidecar_id, hop, origin, line_number, line FROM rejected_lines
         UNION ALL
@@ -40,7 +40,7 @@ mentions AS (
 )
 SELECT DISTINCT host, hop, origin, line_number, line
 FROM mentions m
-WHERE NOT EXISTS (FROM told t WHERE t.host = m.host AND t.sidecar_id = m.sidecar_id)
+WHERE NOT EXISTS (FROM known_cases k WHERE k.host = m.host AND k.sidecar_id = m.sidecar_id)
 UNION ALL
 -- Not a row for each host: many lines and many hosts would be too many.
 SELECT NULL, hop, origin, line_number, line FROM unreadable WHERE of_every_host;
