@@ -116,6 +116,15 @@ def test_what_is_learned_is_inside(server: Server, cluster: Cluster, what: str) 
     assert (note in invoke("verify", HOST, "--from-all").stderr) is ("API" not in what)
 
 
+def test_only_verify_asks(server: Server) -> None:
+    """Nodes are many and large; a report does not need them."""
+    for command in ("parse", "report"):
+        invoke(command)
+    assert not any("nodes" in request.path for request in server.requests)
+    exclusivity()
+    assert sum("nodes" in request.path for request in server.requests) == 1
+
+
 def test_podcidr_alone(server: Server, cluster: Cluster) -> None:
     """Clusters before dual stack; and a ServiceCIDR that covers it makes kubeadm's word needless."""
     node(cluster, podCIDR="44.10.0.0/24")

@@ -134,6 +134,15 @@ def test_a_pod_that_is_none_hides_no_other(server: Server, cluster: Cluster, pat
     assert len(result.stdout.splitlines()) == len(TEXT.splitlines())
 
 
+def test_many_pods_that_are_none(server: Server) -> None:
+    """The first are named, the others counted."""
+    body = json.dumps({"items": [5] * 500}).encode()
+    answering(server, lambda: ok(body))
+    found = find_containers(Api.connect(kubeconfig=str(server.kubeconfig())), gateway_targets(()))
+    assert len(found.errors) == 21
+    assert "480 more pods cannot be used" in str(found.errors[-1])
+
+
 FINE: list[tuple[str, object]] = [
     ("metadata.creationTimestamp", "2026-11-18T11:06:40." + "123456789" * 4 + "+05:30"),
     ("metadata.creationTimestamp", None),

@@ -226,7 +226,7 @@ def _open_logs(
     if from_cluster and split(gateway)[1]:  # options of the cluster are those of the sidecars
         logs["gateway"] = open_files(gateway, **common)
     elif gateway or from_cluster or cluster.first_given() or not sidecar:
-        logs["gateway"] = open_log(gateway, cluster=cluster, **common)
+        logs["gateway"] = open_log(gateway, cluster=cluster, networks=True, **common)
     if sidecar:
         logs["sidecar"] = open_files(sidecar_files, **common)
     elif from_cluster:

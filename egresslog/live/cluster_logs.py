@@ -34,6 +34,7 @@ def read_cluster(
     where: Filter | None = None,
     keep_going: bool = False,
     max_log_requests: int = MAX_LOG_REQUESTS,
+    networks: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Log:
     """Reads the logs of a cluster's egress gateway: all its pods, and the instance before a container's last restart.
@@ -56,6 +57,7 @@ def read_cluster(
         where: as ``egresslog.read``.
         keep_going: as ``egresslog.read``.
         max_log_requests: logs to read at a time.
+        networks: ask the cluster also which addresses are its own, for ``verify``.
         progress: called with how many of how many logs were read.
 
     Raises:
@@ -66,7 +68,8 @@ def read_cluster(
     wanted = gateway_targets(namespaces, targets, selector, gateway_name, container)
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         snapshot = _snapshot(cluster, wanted, since, max_log_requests, progress)
-        _add_networks(snapshot, learn_networks(cluster))
+        if networks:
+            _add_networks(snapshot, learn_networks(cluster))
         return _log(cluster, snapshot, wanted, format, columns, where=where, keep_going=keep_going)
 
 

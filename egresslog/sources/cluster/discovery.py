@@ -17,6 +17,7 @@ from egresslog.sources.cluster.pod_schema import Pod, checked_pod
 from egresslog.sources.cluster.pods import Container, Target, choose_container, uncaptured
 
 _SHORT_WATCH = 5.0  # seconds: a watch normally lasts minutes
+_NAMED = 20  # pods of the wrong form, each with its error
 _POLL = 5.0  # seconds between two lists where there is no right to watch
 
 #: Called with a container, and whether its pod was created after the watch began.
@@ -59,7 +60,10 @@ def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
         except ClusterError as error:
             result.errors.append(error)
             continue
-        result.errors += [entry for entry in listed if isinstance(entry, ClusterError)]
+        unusable = [entry for entry in listed if isinstance(entry, ClusterError)]
+        result.errors += unusable[:_NAMED]
+        if unusable[_NAMED:]:
+            result.errors.append(ClusterError(cluster.name, f"{len(unusable) - _NAMED} more pods cannot be used"))
         pods = [entry for entry in listed if isinstance(entry, _Found)]
         wanted = [pod for pod in pods if pod.is_wanted]
         if target.sidecars:
