@@ -59,7 +59,7 @@ class Log:
         progress: Progress | None = None,
     ) -> None:
         """See ``read``."""
-        self._sources = sources
+        self.sources = sources
         self._formats = resolve(format)
         #: The one format that was given, or that the mesh configures; None where it is detected per line.
         self.format = self._formats.forced
@@ -82,17 +82,17 @@ class Log:
     @property
     def origins(self) -> tuple[str, ...]:
         """The files to read, ``-`` for standard input."""
-        return tuple(source.origin for source in self._sources.sources)
+        return tuple(source.origin for source in self.sources.sources)
 
     @property
     def coverage(self) -> Sequence[Coverage]:
         """What was read of each container, if the log comes from a cluster."""
-        return self._sources.coverage
+        return self.sources.coverage
 
     @property
     def size(self) -> int | None:
         """Bytes to read as stored, None where a pipe or standard input is among the sources."""
-        sizes = [source.size for source in self._sources.sources]
+        sizes = [source.size for source in self.sources.sources]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
@@ -112,7 +112,7 @@ class Log:
             progress: called with the number of stored bytes just read; None for what the Log has.
             keep_going: leave out sources that cannot be read instead of raising; None for what the Log has.
         """
-        self._last = scan = Scan.begin(self._sources)
+        self._last = scan = Scan.begin(self.sources)
         keep_going = self.keep_going if keep_going is None else keep_going
         scan.attach(self._pass(scan, lines=lines, progress=progress or self.progress, keep_going=keep_going))
         return scan
@@ -121,7 +121,7 @@ class Log:
         self, scan: Scan, *, lines: bool, progress: Progress | None, keep_going: bool
     ) -> Iterator[pa.RecordBatch]:
         joined = JoinedBatches()
-        for source in self._sources.sources:
+        for source in self.sources.sources:
             if source.origin == STDIN:
                 if self._stdin_was_read:
                     raise SourceError(STDIN, "standard input was read already; save it to a file to read it twice")

@@ -71,6 +71,7 @@ class Scan:
         advice: why there may be no access log.
         coverage: what was read of each container; empty for files.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
+        unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
         origins: what the records of each file or container cover, in the order of reading.
         finished: whether the pass has reached the end.
         reject_buffer: the lines that could not be read.
@@ -87,6 +88,7 @@ class Scan:
     advice: tuple[str, ...] = ()
     coverage: Sequence[Coverage] = ()
     uncaptured: tuple[str, ...] = ()
+    unauthenticated: str = ""
     origins: dict[str, OriginRecords] = field(default_factory=dict)
     finished: bool = False
     reject_buffer: RejectBuffer = field(default_factory=lambda: RejectBuffer(), repr=False)  # noqa: PLW0108  (it is defined below)
@@ -101,6 +103,7 @@ class Scan:
             errors=list(sources.errors),
             coverage=sources.coverage,
             uncaptured=tuple(sources.uncaptured),
+            unauthenticated=sources.unauthenticated,
         )
 
     def attach(self, batches: Iterator[pa.RecordBatch]) -> None:

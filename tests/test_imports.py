@@ -20,7 +20,7 @@ MAY = {
     "temporary": {"errors"},
     "timespec": {"errors"},
     "records": {"errors"},
-    "sources": {"errors", "records", "temporary", "timespec"},
+    "sources": {"errors", "networks", "records", "temporary", "timespec"},
     "filters": {"errors", "networks", "records", "timespec"},
     "report": {"errors", "records", "timespec"},
     "mesh": {"errors", "records"},
@@ -28,7 +28,7 @@ MAY = {
     "scan": {"errors", "filters", "records", "sources"},
     "log": {"database", "errors", "filters", "records", "report", "scan", "sources"},
     "verification": {"database", "errors", "filters", "log", "networks", "records", "scan", "sources"},
-    "live": {"errors", "filters", "log", "mesh", "records", "scan", "sources", "timespec", "verification"},
+    "live": {"errors", "filters", "log", "mesh", "networks", "records", "scan", "sources", "timespec", "verification"},
     "show": {
         "errors",
         "filters",

@@ -42,10 +42,11 @@ def open_log(
     cluster: ClusterOptions,
     output: OutputOptions,
     columns: list[str] | None = None,
+    networks: bool = False,
 ) -> Log:
     """The log of files, or without ``names`` or with targets of the cluster, which is read at once.
 
-    It goes on after errors: ``write_read_summary`` prints them.
+    It goes on after errors: ``write_read_summary`` prints them. ``networks``: as ``read_cluster``.
 
     Raises:
         UsageError: files together with options of a cluster.
@@ -63,7 +64,7 @@ def open_log(
     with counted("logs", output.color) as progress:
         return read_cluster(
             *targets, **cluster.gateway(), since=filters.since, format=inputs.format, columns=columns, where=where,
-            keep_going=True, progress=progress,
+            keep_going=True, networks=networks, progress=progress,
         )  # fmt: skip
 
 

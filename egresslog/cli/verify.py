@@ -29,7 +29,7 @@ class VerifyCommand(Command):
         """Gives ``--probe`` without URL an empty one."""
         is_bare = [
             argument == "--probe" and "://" not in following
-            for argument, following in zip(args, [*args[1:], ""], strict=True)
+            for argument, following in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(
             ctx, ["--probe=" if bare else argument for argument, bare in zip(args, is_bare, strict=True)]
@@ -229,7 +229,7 @@ def _open_logs(
     if from_cluster and split(gateway)[1]:  # options of the cluster are those of the sidecars
         logs["gateway"] = open_files(gateway, **common)
     elif gateway or from_cluster or cluster.first_given() or not sidecar:
-        logs["gateway"] = open_log(gateway, cluster=cluster, output=output, **common)
+        logs["gateway"] = open_log(gateway, cluster=cluster, output=output, networks=True, **common)
     if sidecar:
         logs["sidecar"] = open_files(sidecar_files, **common)
     elif from_cluster:

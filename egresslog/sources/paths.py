@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egresslog.errors import SourceError
+from egresslog.networks import Network
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.messages import os_reason
 
@@ -49,6 +50,9 @@ class Sources:
         coverage: of each container, if the sources are logs of containers.
         advice: why there may be no access log in them.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
+        unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
+        ranges: those of pods and Services, as the cluster says.
+        api_server: the addresses of the cluster's API server, as the cluster says.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -57,6 +61,9 @@ class Sources:
     coverage: list[Coverage] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
     uncaptured: list[str] = field(default_factory=list)
+    unauthenticated: str = ""
+    ranges: tuple[Network, ...] = ()
+    api_server: tuple[Network, ...] = ()
 
 
 def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:

@@ -253,6 +253,10 @@ _TABLE = (
          "Lines that could not be read mention the host, an address of it, or PassthroughCluster: they could be a "
          "bypass.",
          "Read the lines; egresslog parse --rejects PATH has those that could not be parsed, with the reason."),
+        ("EGL176", "api-server-not-authenticated", "warning", "", "4.1",
+         "The logs came from an API server that did not prove to be the cluster's: somebody in between could have "
+         "written or left out any line.",
+         "Use an https server in the kubeconfig, with its certificate-authority and without insecure-skip-tls-verify."),
         ("EGL191", "rejected-lines", "warning", "", "1.4",
          "Some lines could not be parsed; any of them could be a bypass or a proof.",
          "List them with egresslog parse --rejects PATH."),
