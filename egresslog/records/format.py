@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from egresslog.errors import FormatError, LineError
 from egresslog.records import batch
 from egresslog.records.json_format import JsonFormat, JsonRow
-from egresslog.records.json_text import load
+from egresslog.records.json_text import MAX_DEPTH, load, members
 from egresslog.records.schema import Column
 from egresslog.records.template import parse_template
 from egresslog.records.text_format import TextFormat, TextRow
@@ -75,6 +75,8 @@ class Format:
                 template = json.loads(source)
             except ValueError:
                 return cls(name, source, text, None)
+            except RecursionError:
+                raise FormatError(f"a JSON template nested deeper than {MAX_DEPTH}") from None
             return cls(name, source, text, JsonFormat(template, omit_empty=omit_empty))
         return cls(name, source, text, None)
 
@@ -151,7 +153,7 @@ class Format:
         try:
             found = load(line)
         except LineError:
-            if broken := self.read_wide(line) or template.match_broken(line):
+            if broken := self.read_wide(line) or template.match_broken(members(line, template.keys)):
                 return broken
             raise
         try:
