@@ -19,7 +19,9 @@ from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
 from egresslog.sources.coverage import Coverage, Gap
 from egresslog.sources.paths import Sources
 
-_REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
+_REJECTS_IN_MEMORY = 10_000  # more, or longer, go to a temporary file
+_REJECTED_CHARACTERS = 16 * 1024 * 1024
+_UNKNOWN_KEYS = 1000
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 
 
@@ -63,7 +65,7 @@ class Scan:
         window: first and last start_time of all records, as Arrow scalars; None without records.
         formats: records per format.
         envelopes: lines per envelope.
-        unknown_keys: JSON keys that no column keeps, with how often they occurred.
+        unknown_keys: JSON keys that no column keeps, with how often they occurred; only the first thousand or so.
         errors: what could not be read.
         notes: what was left out on purpose.
         advice: why there may be no access log.
@@ -128,7 +130,8 @@ class Scan:
         self.counts += parsed.counts
         self.formats += parsed.formats
         self.envelopes += parsed.envelopes
-        self.unknown_keys += parsed.unknown_keys
+        if len(self.unknown_keys) < _UNKNOWN_KEYS:  # a client may write others in each line
+            self.unknown_keys += parsed.unknown_keys
         self.reject_buffer.extend(parsed.rejects)
         if len(parsed.batch):
             self._widen(parsed.batch["start_time"])
@@ -196,21 +199,23 @@ class RejectBuffer:
     def __init__(self, last: int | None = None) -> None:
         self._last = last
         self._held: list[Reject] = []
+        self._characters = 0
         self._file: Any = None
         self._writer: pa.RecordBatchWriter | None = None
 
     def extend(self, rejects: Sequence[Reject]) -> None:
         """Adds rejects."""
         self._held.extend(rejects)
+        self._characters += sum(len(reject.line) for reject in rejects)
         if self._last is not None:
             del self._held[: -self._last]
-        elif len(self._held) > _REJECTS_IN_MEMORY:
+        elif len(self._held) > _REJECTS_IN_MEMORY or self._characters > _REJECTED_CHARACTERS:
             if self._writer is None:
                 self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
                 self._writer = pa.ipc.new_stream(self._file, REJECTS)
                 weakref.finalize(self, self._file.close)
             self._writer.write_batch(reject_batch(self._held))
-            self._held = []
+            self._held, self._characters = [], 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All of them, in order."""

@@ -174,7 +174,7 @@ class Parser:
         if found.upstreams:
             self._upstreams[number] = found.upstreams
         self._continues = self._in_sni = False
-        self._unknown.update(found.unknown_keys)
+        self._unknown.update(map(clean, found.unknown_keys))
         self._envelopes.update(envelopes)
         text = found.format.text
         if found.format.json or text is None or text.strict_source is None:
