@@ -29,6 +29,7 @@ from egresslog.records.schema import Column
 from egresslog.records.surrogates import byte_offset
 from egresslog.records.template import Template
 
+_NESTED = 25
 _SHOWN = 60  # characters of a literal that a reason shows
 _NUMBERS = {ValueKind.NUMBER, ValueKind.LENIENT}
 _DIGITS = re.compile(NUMBER, re.ASCII)
@@ -165,28 +166,27 @@ class TextFormat:
 
     def reach(self, line: str) -> int:
         """About how far, from the left, a line fits: quick, to choose the format that ``explain`` is asked of."""
-        if not line.startswith(self.literals[0]):
-            return 0
-        position = len(self.literals[0])
-        for value, after in zip(self._values, self.literals[1:], strict=True):
-            found = value.match(line, position)
+        position = 0
+        for pattern in self._progress:
+            found = pattern.match(line, position)
             if not found:
-                break
+                return position
             position = found.end()
-            if not line.startswith(after, position):
+            if found.lastindex is None:  # not all of it
                 break
-            position += len(after)
         return position
 
     @cached_property
-    def _values(self) -> list[re.Pattern[str]]:
-        """The value of each field, as ``reach`` takes it."""
-        return [
-            re.compile(
-                part.wide(backward=False) if part.hard else r'[^" ]*' if after.startswith(" ") else r'[^"]*', re.ASCII
-            )
-            for part, after in zip(self.parts, self.literals[1:], strict=True)
-        ]
+    def _progress(self) -> list[re.Pattern[str]]:
+        """Patterns of some fields each, as deep as `re` can nest; a group at the end is set if all of one fits."""
+        patterns = [re.compile(re.escape(self.literals[0]) + "()")]
+        for start in range(0, len(self.parts), _NESTED):
+            pattern = "()"
+            for part, after in reversed([*zip(self.parts, self.literals[1:], strict=True)][start : start + _NESTED]):
+                value = part.wide(backward=False) if part.hard else r'[^" ]*' if after.startswith(" ") else r'[^"]*'
+                pattern = f"(?:{value}(?:{re.escape(after)}{pattern})?)?"
+            patterns.append(re.compile(pattern, re.ASCII))
+        return patterns
 
     def explain(self, line: str) -> LineError:
         """Says where, from the left, the line stops to fit."""
