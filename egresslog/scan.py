@@ -22,6 +22,7 @@ from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
 _REJECTED_IN_MEMORY = 16 * 1024 * 1024  # characters of them, likewise
+_UNKNOWN_KEYS = 1000
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 
 
@@ -65,7 +66,7 @@ class Scan:
         window: first and last start_time of all records, as Arrow scalars; None without records.
         formats: records per format.
         envelopes: lines per envelope.
-        unknown_keys: JSON keys that no column keeps, with how often they occurred.
+        unknown_keys: JSON keys that no column keeps, with how often they occurred; only the first thousand or so.
         errors: what could not be read.
         notes: what was left out on purpose.
         advice: why there may be no access log.
@@ -133,7 +134,8 @@ class Scan:
         self.counts += parsed.counts
         self.formats += parsed.formats
         self.envelopes += parsed.envelopes
-        self.unknown_keys += parsed.unknown_keys
+        if len(self.unknown_keys) < _UNKNOWN_KEYS:  # a client may write others in each line
+            self.unknown_keys += parsed.unknown_keys
         self.reject_buffer.extend(parsed.rejects)
         if len(parsed.batch):
             self._widen(parsed.batch["start_time"])

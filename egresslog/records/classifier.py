@@ -13,6 +13,7 @@ from egresslog.records.json_text import DuplicateKeys, load
 from egresslog.records.text_format import TextRow
 
 _PODS = 10_000  # names that a stream may have
+_PREFIX = 1000  # characters of stern's prefix: three names of at most 253, and colors
 
 
 class ProxyMessage:
@@ -66,8 +67,9 @@ class Classifier:
         Of a continuation line only names that stern put before other lines tell that they are its prefix.
         """
         if unwrapped := envelope.unwrap(text):
-            if unwrapped.name == "stern" and len(self._stern) < _PODS:
-                self._stern.add(text.removesuffix(unwrapped.message))
+            size = len(text) - len(unwrapped.message)
+            if unwrapped.name == "stern" and size <= _PREFIX and len(self._stern) < _PODS:
+                self._stern.add(text[:size])
             return unwrapped
         for words in (2, 3):
             prefix = " ".join(text.split(" ", words)[:words]) + " "

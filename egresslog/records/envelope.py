@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from egresslog.records.surrogates import byte_offset
+
 # RFC 3339, up to nine digits, as Kubernetes prints it.
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
-_COLOR = r"(?:\x1b\[[0-9;]*m)*"
+# Possessive, as a repeat that may go back keeps 30 bytes and more for each color.
+_COLOR = r"(?:\x1b\[[0-9;]*+m)*+"
 _NAME = r"[A-Za-z0-9][\w.-]{0,252}"
 
 #: Name -> what stands before the message. Order matters: a CRI line begins as one with a time stamp does.
@@ -40,6 +43,7 @@ _DOCKER = {"log", "stream", "time", "attrs"}
 _FLUENT = _DOCKER | {"kubernetes", "docker", "tag", "date", "logtag", "_p", "@timestamp", "source"}
 _BEATS = {"message", "stream", "@timestamp", "@metadata", "kubernetes", "container", "host", "agent", "ecs", "input",
           "log", "fields", "tags", "event", "offset", "source", "prospector", "beat"}  # fmt: skip
+_STREAMS = ("stdout", "stderr")
 _DOCKER_PART = 16 * 1024  # Docker's json-file driver cuts a line into parts of this many bytes
 
 _LEVEL = r"(?:trace|debug|info|warn|warning|error|err|critical|fatal|panic|none|off)"
@@ -101,8 +105,11 @@ def unwrap_object(found: dict[str, Any]) -> Envelope | None:
     message = found.get("log")
     if isinstance(message, str) and found.keys() <= _FLUENT:
         parts = found.keys() <= _DOCKER and "time" in found
+        stream = found.get("stream")
         complete = message.endswith("\n") or len(message.encode("utf-8", "surrogatepass")) < _DOCKER_PART
-        return Envelope("docker", message.removesuffix("\n"), str(found.get("stream")), partial=parts and not complete)
+        return Envelope(
+            "docker", message.removesuffix("\n"), stream if stream in _STREAMS else "", partial=parts and not complete
+        )
     message = found.get("message")
     if isinstance(message, str) and found.keys() <= _BEATS:
         return Envelope("beats", message.removesuffix("\n"))
@@ -119,8 +126,7 @@ def access_mark(line: str) -> str:
     if _ZTUNNEL_RECORD.search(line):
         return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if found := _ENVOY_RECORD.search(line):
-        byte = len(line[: found.start()].encode("utf-8", "surrogateescape"))
-        return f"an access-log line inside another message at byte {byte}"
+        return f"an access-log line inside another message at byte {byte_offset(line, found.start())}"
     return ""
 
 

@@ -22,8 +22,10 @@ from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, R
 from egresslog.records.classifier import Classifier, ProxyMessage
 from egresslog.records.format import Format
 from egresslog.records.rows import Rows
+from egresslog.records.surrogates import clean
 
 _ENVELOPES_DEEP = 4
+_TOO_LONG = f"the line's parts are longer than {MAX_LINE // 2**20} MiB together at byte 0"
 
 
 @dataclass
@@ -36,10 +38,15 @@ class _PartialLine:
     size: int = 0
 
     def add(self, raw: str, message: str) -> None:
-        if self.size <= MAX_LINE:
+        self.size += len(raw)
+        if not self.is_too_long:
             self.raw.append(raw)
             self.message.append(message)
-        self.size += len(message)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether its parts are more than a line may have; then the rest is not kept."""
+        return self.size > MAX_LINE
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,10 @@ class Parser:
         for stream in list(self._parts):
             part = self._parts.pop(stream)
             self._joined[part.number] = raw = "\n".join(part.raw)
-            self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
+            if part.is_too_long:
+                self._refuse(raw, part.number, _TOO_LONG)
+            else:
+                self._text("".join(part.message), raw, part.number, ("cri",), "the line's last part is missing; ")
         return self._end([], 0)
 
     def _text(self, text: str, raw: str, number: int, envelopes: tuple[str, ...], note: str = "") -> None:
@@ -142,6 +152,9 @@ class Parser:
                     # It bears the number of its last part: numbers rise in the order lines are completed.
                     text, raw = "".join(part.message), "\n".join(part.raw)
                     self._joined[number] = raw
+                    if part.is_too_long:
+                        self._refuse(raw, number, _TOO_LONG)
+                        return
                 continue
             elif self._continues and envelope.continues(text):
                 self._other += 1
@@ -161,7 +174,7 @@ class Parser:
         if found.upstreams:
             self._upstreams[number] = found.upstreams
         self._continues = self._in_sni = False
-        self._unknown.update(found.unknown_keys)
+        self._unknown.update(map(clean, found.unknown_keys))
         self._envelopes.update(envelopes)
         text = found.format.text
         if found.format.json or text is None or text.strict_source is None:
@@ -179,7 +192,7 @@ class Parser:
             self._envelopes.update(dict.fromkeys(pattern.envelopes, rows))
 
     def _refuse(self, raw: str, number: int, reason: str) -> None:
-        self._rejects.append(Reject(self._origin, number, columns.clean(raw), reason))
+        self._rejects.append(Reject(clean(self._origin), number, clean(raw), reason))
         self._continues = False
 
     def _end(self, lines: list[str], first: int) -> Parsed:
