@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from egresslog.errors import DatabaseError
+from egresslog.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,9 +24,9 @@ class Database:
     def __init__(self) -> None:
         import duckdb  # noqa: PLC0415  (a third of a second that --help must not pay)
 
-        folder = tempfile.mkdtemp(prefix="egresslog-")
+        folder = TemporaryFolder()
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
-            str(Path(folder) / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": folder}
+            str(folder.path / "records.duckdb"), config={"memory_limit": _MEMORY, "temp_directory": str(folder.path)}
         )
         self.connection.execute("SET TimeZone = 'UTC'")
         # Where Python is interactive it draws a bar. In Jupyter without ipywidgets it cannot, and refuses the setting.
@@ -105,6 +103,8 @@ def temporary_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Ite
             database.close()
 
 
-def _remove(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
-    connection.close()
-    shutil.rmtree(folder, ignore_errors=True)
+def _remove(connection: duckdb.DuckDBPyConnection, folder: TemporaryFolder) -> None:
+    try:
+        connection.close()
+    finally:
+        folder.close()

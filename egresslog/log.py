@@ -15,6 +15,7 @@ from egresslog.filters import Filter
 from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
+from egresslog.records.joining import JoinedBatches
 from egresslog.records.parser import Parser
 from egresslog.records.schema import BASE, ERA, INTERNAL
 from egresslog.records.unwrapping import Prefix, Unwrapping
@@ -60,7 +61,7 @@ class Log:
         unwrapping: Unwrapping = Unwrapping(),  # noqa: B008  (immutable)
     ) -> None:
         """See ``read``."""
-        self._sources = sources
+        self.sources = sources
         self._unwrapping = unwrapping
         self._formats = resolve(format)
         #: The one format that was given, or that the mesh configures; None where it is detected per line.
@@ -84,17 +85,17 @@ class Log:
     @property
     def origins(self) -> tuple[str, ...]:
         """The files to read, ``-`` for standard input."""
-        return tuple(source.origin for source in self._sources.sources)
+        return tuple(source.origin for source in self.sources.sources)
 
     @property
     def coverage(self) -> Sequence[Coverage]:
         """What was read of each container, if the log comes from a cluster."""
-        return self._sources.coverage
+        return self.sources.coverage
 
     @property
     def size(self) -> int | None:
         """Bytes to read as stored, None where a pipe or standard input is among the sources."""
-        sizes = [source.size for source in self._sources.sources]
+        sizes = [source.size for source in self.sources.sources]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
@@ -114,7 +115,7 @@ class Log:
             progress: called with the number of stored bytes just read; None for what the Log has.
             keep_going: leave out sources that cannot be read instead of raising; None for what the Log has.
         """
-        self._last = scan = Scan.begin(self._sources)
+        self._last = scan = Scan.begin(self.sources)
         keep_going = self.keep_going if keep_going is None else keep_going
         scan.attach(self._pass(scan, lines=lines, progress=progress or self.progress, keep_going=keep_going))
         return scan
@@ -122,19 +123,22 @@ class Log:
     def _pass(
         self, scan: Scan, *, lines: bool, progress: Progress | None, keep_going: bool
     ) -> Iterator[pa.RecordBatch]:
-        for source in self._sources.sources:
+        joined = JoinedBatches()
+        for source in self.sources.sources:
             if source.origin == STDIN:
                 if self._stdin_was_read:
                     raise SourceError(STDIN, "standard input was read already; save it to a file to read it twice")
                 self._stdin_was_read = True
             scan.begin_source(source.origin)
             for parsed in self._parse(source, scan, progress):
-                batch = scan.add(parsed, self.where, lines=lines)
-                if len(batch):
-                    yield batch
+                joined.add(scan.add(parsed, self.where, lines=lines))
+                # What comes from a pipe is given out at once: its next line may take long.
+                if joined.is_full or source.size is None:
+                    yield from joined.take()
+        yield from joined.take()
         scan.finished = True
         if scan.errors and not keep_going:
-            raise _joined(scan.errors)
+            raise scan.joined_error()
 
     def _parse(self, source: Source, scan: Scan, progress: Progress | None) -> Iterator[Parsed]:
         parser = Parser(self._formats, self._unwrapping)
@@ -302,9 +306,3 @@ def read(
     unwrapping = Unwrapping(field, Prefix.parse(prefix) if prefix else None, strip_prefix)
     sources = expand_paths([paths] if isinstance(paths, str | os.PathLike) else paths)
     return Log(sources, format, columns, where=where, keep_going=keep_going, progress=progress, unwrapping=unwrapping)
-
-
-def _joined(errors: Sequence[SourceError]) -> SourceError:
-    if len(errors) == 1:
-        return errors[0]
-    return SourceError(errors[0].origin, f"{errors[0].reason}; and {len(errors) - 1} more could not be read")

@@ -47,6 +47,25 @@ def inside(networks: Iterable[Network]) -> Callable[[str], bool]:
     return test
 
 
+def is_private(entry: Network) -> bool:
+    """Whether all its addresses are of ranges that clusters use, and of no server outside."""
+    return any(_is_within(entry, known) for known in _INSIDE)
+
+
+def _is_within(entry: Network, other: Network) -> bool:
+    if isinstance(entry, IPv4Network) and isinstance(other, IPv4Network):
+        return entry.subnet_of(other)
+    return isinstance(entry, IPv6Network) and isinstance(other, IPv6Network) and entry.subnet_of(other)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this host's own."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def networks(texts: str | Iterable[str], option: str) -> tuple[Network, ...]:
     """Addresses and CIDRs that were given for ``option``, which takes several, or several in one joined by commas.
 

@@ -12,14 +12,17 @@ from typing import Any, NamedTuple, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egresslog.errors import SourceError
+from egresslog.errors import DatabaseError, SourceError
 from egresslog.filters import Filter
 from egresslog.records.batch import with_lines
 from egresslog.records.chunk import REJECTS, Counts, Parsed, Reject
 from egresslog.sources.coverage import Coverage, Gap
+from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import Sources
 
 _REJECTS_IN_MEMORY = 10_000  # more go to a temporary file
+_REJECTED_IN_MEMORY = 16 * 1024 * 1024  # characters of them, likewise
+_UNKNOWN_KEYS = 1000
 _LONGEST = 10 * 365 * 86_400_000  # ms: no connection lives longer, and sums with it stay within 64 bits
 
 
@@ -63,12 +66,13 @@ class Scan:
         window: first and last start_time of all records, as Arrow scalars; None without records.
         formats: records per format.
         envelopes: lines per envelope.
-        unknown_keys: JSON keys that no column keeps, with how often they occurred.
+        unknown_keys: JSON keys that no column keeps, with how often they occurred; only the first thousand or so.
         errors: what could not be read.
         notes: what was left out on purpose.
         advice: why there may be no access log.
         coverage: what was read of each container; empty for files.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
+        unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
         origins: what the records of each file or container cover, in the order of reading.
         finished: whether the pass has reached the end.
         reject_buffer: the lines that could not be read.
@@ -85,6 +89,7 @@ class Scan:
     advice: tuple[str, ...] = ()
     coverage: Sequence[Coverage] = ()
     uncaptured: tuple[str, ...] = ()
+    unauthenticated: str = ""
     origins: dict[str, OriginRecords] = field(default_factory=dict)
     finished: bool = False
     reject_buffer: RejectBuffer = field(default_factory=lambda: RejectBuffer(), repr=False)  # noqa: PLW0108  (it is defined below)
@@ -99,6 +104,7 @@ class Scan:
             errors=list(sources.errors),
             coverage=sources.coverage,
             uncaptured=tuple(sources.uncaptured),
+            unauthenticated=sources.unauthenticated,
         )
 
     def attach(self, batches: Iterator[pa.RecordBatch]) -> None:
@@ -128,7 +134,8 @@ class Scan:
         self.counts += parsed.counts
         self.formats += parsed.formats
         self.envelopes += parsed.envelopes
-        self.unknown_keys += parsed.unknown_keys
+        if len(self.unknown_keys) < _UNKNOWN_KEYS:  # a client may write others in each line
+            self.unknown_keys += parsed.unknown_keys
         self.reject_buffer.extend(parsed.rejects)
         if len(parsed.batch):
             self._widen(parsed.batch["start_time"])
@@ -171,6 +178,11 @@ class Scan:
         """Whether nothing is known to be missing."""
         return not self.errors and all(log_coverage.is_complete for log_coverage in self.coverage)
 
+    def joined_error(self) -> SourceError:
+        """What could not be read, as one error; there must be something."""
+        first, *more = self.errors
+        return SourceError(first.origin, f"{first.reason}; and {len(more)} more could not be read") if more else first
+
     def card(self) -> dict[str, str]:
         """A summary in words, for notebooks."""
         bounds = [scalar.cast(pa.timestamp("ms"), safe=False) for scalar in self.window or ()]
@@ -196,21 +208,33 @@ class RejectBuffer:
     def __init__(self, last: int | None = None) -> None:
         self._last = last
         self._held: list[Reject] = []
+        self._size = 0  # characters
         self._file: Any = None
         self._writer: pa.RecordBatchWriter | None = None
 
     def extend(self, rejects: Sequence[Reject]) -> None:
-        """Adds rejects."""
+        """Adds rejects.
+
+        Raises:
+            DatabaseError: the temporary file cannot be written.
+        """
         self._held.extend(rejects)
+        self._size += sum(len(reject.line) for reject in rejects)
         if self._last is not None:
             del self._held[: -self._last]
-        elif len(self._held) > _REJECTS_IN_MEMORY:
-            if self._writer is None:
-                self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
-                self._writer = pa.ipc.new_stream(self._file, REJECTS)
-                weakref.finalize(self, self._file.close)
-            self._writer.write_batch(reject_batch(self._held))
-            self._held = []
+        elif len(self._held) > _REJECTS_IN_MEMORY or self._size > _REJECTED_IN_MEMORY:
+            try:
+                self._spill()
+            except OSError as error:
+                raise DatabaseError(f"the temporary file of rejected lines failed: {os_reason(error)}") from error
+
+    def _spill(self) -> None:
+        if self._writer is None:
+            self._file = tempfile.TemporaryFile(prefix="egresslog-")  # noqa: SIM115  (lives as long as this)
+            self._writer = pa.ipc.new_stream(self._file, REJECTS)
+            weakref.finalize(self, self._file.close)
+        self._writer.write_batch(reject_batch(self._held))
+        self._held, self._size = [], 0
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All of them, in order."""

@@ -76,7 +76,12 @@ def rfc3339(nanoseconds: int, digits: int | None = None) -> str:
     return f"{whole}.{fraction[:digits]}Z" if digits else f"{whole}Z"
 
 
+def is_storable(nanoseconds: int) -> bool:
+    """Whether a time (ns since 1970) is one that Arrow and DuckDB hold: from 1678 to 2261."""
+    return abs(nanoseconds) < _RANGE
+
+
 def _within(nanoseconds: int, text: str) -> int:
-    if abs(nanoseconds) >= _RANGE:
+    if not is_storable(nanoseconds):
         raise UsageError(f"not a time that a log can have: {text!r} (from 1678 to 2261)")
     return nanoseconds

@@ -165,6 +165,11 @@ def gateway_role() -> str:
     return f"```yaml\n{role('istio-system', sidecars=False, probe=False, static=False).rstrip()}\n```"
 
 
+def role_with_networks() -> str:
+    """The same with all that lets the cluster's own addresses be known."""
+    return f"```yaml\n{role('istio-system', sidecars=False, probe=False, static=False, networks=True).rstrip()}\n```"
+
+
 def layout() -> str:
     """The tree of the package: every module with the first line of its docstring."""
     return "\n".join(["```text", "egresslog/", *_tree(ROOT / "egresslog", 1), "```"])

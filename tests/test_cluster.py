@@ -20,6 +20,7 @@ import egresslog
 from egresslog.cli.app import app
 from egresslog.cli.logs import split
 from egresslog.errors import ClusterError, UsageError
+from egresslog.sources.cluster import credential_plugin
 from egresslog.sources.cluster.client import Cluster as Api
 from egresslog.sources.cluster.clock import Clock
 from egresslog.sources.cluster.pods import Target, is_target
@@ -91,6 +92,31 @@ def test_a_failing_plugin_is_reported(server: Server, tmp_path: Path) -> None:
     result = run("parse", "--kubeconfig", str(changed(server, user=user)))
     assert result.exit_code == 3
     assert "your session has expired" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("exec sleep 600", "did not end within 0.5 s"),
+        ("exec >&- 2>&-; exec sleep 600", "did not end within 0.5 s"),
+        ("sleep 3 & echo x", "did not end within 0.5 s"),
+        ("exec yes", "is longer than 1048576 characters"),
+        ("exec yes >&2", "is longer than 1048576 characters"),
+        (r"printf '\377'", "failed to decode process output"),
+        ("printf '[%.0s' $(seq 100000)", "recursion"),
+        ("echo '[]'", "malformed response"),
+    ],
+)
+def test_plugins_have_limits(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hang: None, body: str, said: str
+) -> None:
+    """One that does not end, or whose output does not, is ended; what is no credential is said."""
+    monkeypatch.setattr(credential_plugin, "SECONDS", 5 if "longer" in said else 0.5)
+    result = run("parse", "--kubeconfig", str(changed(server, user=plugin(tmp_path / "login", body))))
+    assert result.exit_code == 3
+    assert "error: context test: no credentials: " in result.stderr
+    assert said in result.stderr
     assert server.requests == []
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import Configuration
 
 import egresslog
 from egresslog import HostVerdict, Verification
+from egresslog.sources.cluster.kubeconfig import unauthenticated_server
 from egresslog.verification.exclusivity import ExclusivityState
 
 from .following import SECOND
@@ -241,3 +243,32 @@ def test_a_log_that_was_rotated(server: Server, cluster: Cluster) -> None:
     code, exclusivity, findings = asked("--from-all")
     assert (code, findings) == (3, ["EGL108"])
     assert exclusivity["missing"] == ["apps/old"]
+
+
+def test_a_server_that_proves_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who skips TLS verification reads lines of anybody: in every answer, and never CONFIRMED."""
+    config = json.loads(server.kubeconfig().read_text())
+    config["clusters"][0]["cluster"] = {"server": server.url, "insecure-skip-tls-verify": True}
+    path = server.directory / "insecure"
+    path.write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    code, exclusivity, findings = asked("--from-all")
+    assert (code, findings) == (3, ["EGL176"])
+    assert exclusivity == {"state": "PARTIAL", "read": 1, "senders": 1, "missing": [], "reasons": ["EGL176"]}
+    for form in ("table", "markdown", "yaml"):
+        result = invoke("verify", HOST, "--from", f"default/{SLEEP}", "-o", form)
+        assert result.exit_code == 0
+        assert "EGL176" in result.stdout
+    for command in ("parse", "report", "verify"):
+        assert f"{server.url} did not prove who it is" in invoke(command).stderr
+
+
+def test_a_proxy_of_this_host_is_believed() -> None:
+    """kubectl proxy speaks HTTP to this host alone; any other server without TLS proves nothing."""
+    configuration = Configuration()
+    for url, expected in {
+        "http://127.0.0.1:8001": "", "http://localhost:8001": "", "http://[::1]:8001": "", "https://api.example.com": "",
+        "http://user:secret@10.0.0.1:8001": "http://10.0.0.1:8001", "http://api.example.com": "http://api.example.com",
+    }.items():  # fmt: skip
+        configuration.host = url
+        assert unauthenticated_server(configuration) == expected

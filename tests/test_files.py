@@ -7,19 +7,24 @@ import gzip
 import io
 import lzma
 import os
+import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from egresslog import SourceError, read
+from egresslog.records.chunk import Reject
+from egresslog.scan import RejectBuffer
 from egresslog.sources import files
 
 from .test_parser import JSON, SEED, TEXT
@@ -130,7 +135,7 @@ def test_what_is_no_log_is_an_error_with_the_way_out(name: str, reason: str, tmp
     """Archives and other things that are no logs are named as what they are."""
     (tmp_path / "log").write_bytes(LINES)
     (tmp_path / "empty").mkdir()
-    (tmp_path / "table.parquet").write_bytes(b"PAR1....")
+    pyarrow.parquet.write_table(pa.table({"a": [1]}), tmp_path / "table.parquet")
     with zipfile.ZipFile(tmp_path / "archive.zip", "w") as packed:
         packed.write(tmp_path / "log", "log")
     for mode, tar in (("w", "archive.tar"), ("w:gz", "archive.tar.gz")):
@@ -271,3 +276,143 @@ def test_no_permission() -> None:
         Path(folder).chmod(0o755)
         with someone_else(), pytest.raises(SourceError, match="permission denied"):
             read(path).to_arrow()
+
+
+def _with_checksum(line: str) -> str:
+    """A line whose first 512 bytes have a tar header's magic and its checksum: both are text."""
+    header = bytearray(line.encode().ljust(512, b"x"))
+    header[100:156] = b"0000644 0000000 0000000 00000000017 00000000000 " + b" " * 8
+    header[156:157], header[257:265] = b"0", b"ustar  "
+    header[148:156] = b"%06o  " % sum(header[:512])
+    return header.decode()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "x" * 257 + "ustar",
+        "x" * 257 + "ustar  00",
+        _with_checksum("x"),
+        "BZh91AY&SY",
+        "BZh9",
+        "PAR1",
+        "SQLite format 3",
+        "(\udcb5/\udcfd",
+        "7z\udcbc\udcaf",
+        "\udcff\udcfe",
+        "\udcfe\udcff ",
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 600])
+def test_text_is_never_taken_for_a_binary_file(start: str, padding: int, tmp_path: Path) -> None:
+    """A client writes the path, the user agent and more, in a custom format also at the line's beginning."""
+    lines = f"{start}{'y' * padding} GET\nAgent POST\n".encode("utf-8", "surrogateescape")
+    (tmp_path / "x.log").write_bytes(lines)
+    log = read(tmp_path / "x.log", "%REQ(USER-AGENT)% %REQ(:METHOD)%")
+    assert log.to_arrow()["line_number"].to_pylist()[-1] == 2
+    assert log.counts.total == 2
+
+
+def run_within(*arguments: str, stdin: int | str = os.devnull) -> subprocess.CompletedProcess[str]:
+    """The command with 3 GiB of addresses: it must end, and not fill them."""
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); "
+    command = [sys.executable, "-c", limit + "runpy.run_module('egresslog', run_name='__main__')", *arguments]
+    with Path(stdin).open("rb") if isinstance(stdin, str) else os.fdopen(stdin, "rb") as data:
+        return subprocess.run(command, stdin=data, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+@pytest.mark.parametrize("command", ["parse", "tail"])
+def test_a_device_is_no_log(command: str, device: str) -> None:
+    """It has no end. Also as standard input."""
+    for named, stdin in ((device, os.devnull), ("-", device)):
+        result = run_within(command, named, stdin=stdin)
+        assert result.returncode == 3
+        assert f"{named}: is a device, not a log" in result.stderr
+
+
+def test_a_pipe_without_lines_is_no_log() -> None:
+    """A first line over the limit is an error, and nothing is read after it."""
+    with subprocess.Popen(["cat", "/dev/zero"], stdout=subprocess.PIPE) as zeros:
+        assert zeros.stdout
+        result = run_within("parse", "-", stdin=os.dup(zeros.stdout.fileno()))
+        zeros.kill()
+    assert result.returncode == 3
+    assert "-: the first line is longer than 67108864 bytes: this is no log" in result.stderr
+
+
+def test_only_files_are_read_of_what_a_directory_holds(tmp_path: Path) -> None:
+    """Pipes, sockets and devices, also behind links, are left out by name: a pipe that nobody writes has no end."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_bytes(LINES)
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(logs / "own-pipe")
+    (logs / "pipe").symlink_to(tmp_path / "pipe")
+    (logs / "zero").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(logs / "socket"))
+        for path in (logs, logs / "*"):
+            log = read(path)
+            assert log.counts.records == 3
+            assert list(log.last_scan.notes) == [
+                f"{logs}/own-pipe: a named pipe, not read; name it to read it",
+                f"{logs}/pipe: a named pipe, not read; name it to read it",
+                f"{logs}/socket: a socket, not read",
+                f"{logs}/zero: a device, not read",
+            ]
+
+
+@pytest.mark.parametrize("ends_with_line", [True, False])
+def test_what_is_appended_meanwhile_is_left_out(
+    ends_with_line: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that grows faster than it is read has an end: the line that it ended in when it was opened."""
+    monkeypatch.setattr(files, "BLOCK", 100)
+    path = tmp_path / "x.log"
+    path.write_bytes(LINES if ends_with_line else LINES + SEED.encode()[:50])
+    rest = LINES if ends_with_line else SEED.encode()[50:] + b"\n" + LINES
+    appended = False
+
+    def grow(_: int) -> None:
+        nonlocal appended
+        if not appended:
+            appended = True
+            with path.open("ab") as out:
+                out.write(rest)
+
+    assert len(read(path, progress=grow).to_arrow()) == (3 if ends_with_line else 4)
+
+
+def test_small_files_are_read_in_large_batches(tmp_path: Path) -> None:
+    """A batch costs memory downstream, however few records it has: one of each of 300 files comes as one batch."""
+    for number in range(300):
+        (tmp_path / f"{number}.log").write_bytes(LINES)
+    batches = list(read(tmp_path).scan(lines=True).batches())
+    assert [len(batch) for batch in batches] == [900]
+    assert batches[0]["origin"].to_pylist()[::3] == [f"{tmp_path}/{number}.log" for number in range(300)]
+    assert batches[0]["line"].to_pylist() == [TEXT, SEED, JSON] * 300
+
+
+def test_records_of_a_pipe_are_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kubectl logs -f | egresslog parse -`: the next line may take long."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as stdin, os.fdopen(writer, "wb", buffering=0) as out:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
+        batches = read("-").batches()
+        for line in LINES.splitlines(keepends=True):
+            out.write(line)
+            assert len(next(batches)) == 1
+
+
+def test_long_rejects_do_not_fill_the_memory() -> None:
+    """Forty lines of 2 MiB are kept, and not in memory."""
+    rejects = RejectBuffer()
+    tracemalloc.start()
+    try:
+        for number in range(1, 41):
+            rejects.extend([Reject("x.log", number, "x" * (2 << 20), "no record")])
+        assert tracemalloc.get_traced_memory()[0] < 48 << 20
+    finally:
+        tracemalloc.stop()
+    assert [number for batch in rejects.batches() for number in batch["line_number"].to_pylist()] == list(range(1, 41))

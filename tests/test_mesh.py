@@ -727,6 +727,18 @@ def test_rights_for_the_routing_configuration() -> None:
     assert found["istio-system"] == LOGS | CONFIG  # telemetries are granted everywhere
 
 
+def test_rights_for_addresses() -> None:
+    """Where the cluster says what is its own; each Role has names, so that no other ConfigMap can be read."""
+    text = role("istio-system", sidecars=False, probe=False, static=False, networks=True)
+    assert granted(text) == {
+        "": {("nodes", "list"), ("networking.k8s.io/servicecidrs", "list")},
+        "default": {("discovery.k8s.io/endpointslices", "get")},
+        "istio-system": LOGS | TELEMETRIES | CONFIG,
+        "kube-system": CONFIG,
+    }
+    assert '"resourceNames": ["kubeadm-config"]' in text
+
+
 def test_rights_write_nothing() -> None:
     """Nothing is changed, no secret is read; only the probe may run something."""
     for grant in GRANTS:

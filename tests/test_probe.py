@@ -334,6 +334,20 @@ TALKS: dict[str, tuple[list[bytes], bytes, int | None, str]] = {
         b"", None, "no way",
     ),
     "a frame that is none": ([b"\xf2\x00"], b"", None, "the connection broke: rsv is not implemented, yet"),
+    "nested": ([frame(3, b'{"status":' * 100_000), CLOSE], b"", None, ('{"status":' * 100_000)[:497] + "..."),
+    "a frame of eight exabytes": (
+        [frame(1, b"out"), b"\x82\x7f\x7f" + b"\xff" * 7 + b"\x01" + b"x" * 2_000_000], b"out", None,
+        "the connection broke: a message is larger than 1048576 bytes",
+    ),
+    "a message in endless pieces": (
+        [frame(1, b"x" * 1000, final=False), *[frame(None, b"y" * 1000, opcode=0, final=False)] * 2000], b"", None,
+        "the connection broke: a message is larger than 1048576 bytes",
+    ),
+    "pieces with pings between": (
+        [frame(1, b"x", final=False),
+         *[frame(None, b"y" * 1000, opcode=0, final=False), frame(None, b"", opcode=9)] * 2000], b"", None,
+        "the connection broke: a message is larger than 1048576 bytes",
+    ),
 }  # fmt: skip
 
 
@@ -367,6 +381,17 @@ def test_output_without_end_does_not_keep_it_waiting(tmp_path: Path, no_hang: No
     assert 0 < len(done.stdout) <= LIMIT
 
 
+@pytest.mark.parametrize("piece", [b"X-Header: x\r\n", b"x"])
+def test_headers_without_end_do_not_keep_it_waiting(tmp_path: Path, no_hang: None, piece: bytes) -> None:
+    def talk(client: socket.socket, _: bytes) -> None:
+        client.sendall(b"HTTP/1.1 101 Switching Protocols\r\n")
+        while True:
+            client.sendall(piece * 10_000)
+
+    with answering(tmp_path, talk) as (api, _), pytest.raises(ClusterError, match="cannot be reached: timed out"):
+        execute(api, SLEEP, ["id"], timeout=0.5)
+
+
 def answer(text: bytes) -> Any:
     return lambda client, _: client.sendall(text)
 
@@ -381,6 +406,11 @@ BETWEEN = {
     "no subprotocol": (b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "Invalid WebSocket", None),
     "bad bytes": (b"HTTP/1.1 400 \xff\xfe\r\n\r\n", "cannot be reached: Invalid header line", None),
     "a bad length": (b"HTTP/1.1 400 X\r\nContent-Length: x\r\n\r\n", "Invalid content-length", None),
+    "an absurd length": (b"HTTP/1.1 400 X\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\nx", "cannot be reached", None),
+    "an exabyte": (b"HTTP/1.1 400 X\r\nContent-Length: 1000000000000000000\r\n\r\nx", "cannot be reached", None),
+    "a nested error": (
+        b"HTTP/1.1 403 X\r\nContent-Length: 99000\r\n\r\n" + b'{"message":' * 9000, '{"message":', 403,
+    ),
 }  # fmt: skip
 
 

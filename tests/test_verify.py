@@ -209,6 +209,17 @@ BYPASSES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("address", "named"), [("240.240.9.9:9443", "240.0.0.0/4"), ("[2001:2::f0f0:909]:9443", "2001:2::/48")]
+)
+def test_port_not_declared_names_the_range_of_the_address(desk: Desk, address: str, named: str) -> None:
+    """Istio makes up addresses of IPv4 and of IPv6."""
+    sidecar = [past(to=address, flags="UF,URX", sni="edition.cnn.com", upstream_local="-")]
+    result = desk.ask("edition.cnn.com", sidecar=sidecar)
+    (found,) = [finding for finding in result[0].findings if finding.code == "EGL149"]
+    assert found.message.endswith(f"the port is not declared. The address is in {named}.")
+
+
 @pytest.mark.parametrize("code", BYPASSES)
 def test_bypass_and_its_likely_cause(desk: Desk, code: str) -> None:
     """Rows 5, 6 and 16; F5 to F7 and F28 to F30."""

@@ -5,8 +5,7 @@ Heavy modules are imported inside the commands, so that `--help` and completion 
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,6 +13,7 @@ import egresslog
 from egresslog.cli.formats import formats
 from egresslog.cli.help import Command
 from egresslog.cli.parse import parse
+from egresslog.cli.process import run
 from egresslog.cli.report import report
 from egresslog.cli.tail import tail
 from egresslog.cli.verify import VerifyCommand, verify
@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:
     if requested:
-        sys.stdout.write(f"egresslog {egresslog.__version__}\n")
+        typer.echo(f"egresslog {egresslog.__version__}")
         raise typer.Exit
 
 
@@ -40,8 +40,12 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Print the traceback of an internal error. Also with EGRESSLOG_DEBUG=1."),
+    ] = False,
 ) -> None:
-    """Options of all commands; the callback of ``version`` does its work."""
+    """Options of all commands; the callback of ``version`` does its work, and so does ``process.run`` for ``debug``."""
 
 
 # The first line, \b, keeps the lines as they are.
@@ -50,7 +54,7 @@ _READ = """\
 Exit codes:
   0    success
   2    usage error
-  3    a file or the cluster could not be read, or no line is a record
+  3    something could not be read or written, or no line is a record
   130  interrupted
 """
 _VERIFY = """\
@@ -59,7 +63,7 @@ Exit codes:
   0    every host has the expected verdict
   1    a host has another verdict
   2    usage error
-  3    undecided: no or incomplete evidence, or a log could not be read
+  3    undecided: no or incomplete evidence, or a read or write error
   130  interrupted
 """
 _TAIL = """\
@@ -67,13 +71,14 @@ _TAIL = """\
 Exit codes:
   0    all logs were read without gaps
   2    usage error
-  3    something could not be read
+  3    something could not be read or written
 """
 _FORMATS = """\
 \b
 Exit codes:
   0    success
   2    usage error
+  3    the output could not be written
 """
 
 app.command(cls=Command, epilog=_READ)(parse)
@@ -83,6 +88,6 @@ app.command(cls=Command, epilog=_TAIL)(tail)
 app.command(cls=Command, epilog=_FORMATS)(formats)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The `egresslog` command."""
-    app()
+    raise SystemExit(run(app))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from egresslog.cli.exit_codes import Exit, until_closed
-from egresslog.cli.options import ClusterOptions, Color, OutputOptions
+from egresslog.cli.exit_codes import Exit
+from egresslog.cli.options import ClusterOptions, Color, FilterOptions, OutputOptions
+from egresslog.cli.signals import interrupt_ends_with
 
 if TYPE_CHECKING:
     from egresslog.live.probe.request import Probe
@@ -30,8 +31,8 @@ def check_watch(output: OutputOptions, output_format: str, *, has_files: bool, p
         raise UsageError("--probe and --watch cannot be used together")
 
 
-def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str) -> None:
-    """Checks whether ``--probe`` has a workload to send from and hosts to send to.
+def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str, filters: FilterOptions) -> None:
+    """Checks whether ``--probe`` has a workload to send from and hosts to send to, and no other scope than its own.
 
     Raises:
         UsageError: it has not.
@@ -40,6 +41,9 @@ def check_probe(hosts: Sequence[str], workloads: Sequence[str], url: str) -> Non
 
     if len(workloads) != 1:
         raise UsageError("--probe needs exactly one workload to send the request from: --from NS/WORKLOAD")
+    if filters.since or filters.source:
+        option = "--since" if filters.since else "--source"
+        raise UsageError(f"--probe asks about the request that it sends: it cannot be used with {option}")
     if not hosts or (url and len(hosts) > 1):
         raise UsageError("--probe needs a HOST, and only one with a URL: verify HOST --from NS/WORKLOAD --probe [URL]")
 
@@ -95,12 +99,9 @@ def watch(
     from egresslog.timespec import duration
 
     code = Exit.UNKNOWN
-    with out.opened(None) as stream, until_closed():
-        try:
-            for verification, changes in checks(check, duration(every) / 10**9):
-                # First, since an interrupt may come as soon as something is seen.
-                code = conclude(verification) if changes is None or changes else code
-                show.write(stream, output_format, verification, changes, color)
-        except KeyboardInterrupt:
-            pass  # the usual end
+    with out.opened(None, required=False) as stream, interrupt_ends_with(lambda: code):
+        for verification, changes in checks(check, duration(every) / 10**9):
+            # First, since an interrupt may come as soon as something is seen.
+            code = conclude(verification) if changes is None or changes else code
+            show.write(stream, output_format, verification, changes, color)
     return code

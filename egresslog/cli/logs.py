@@ -42,13 +42,14 @@ def open_log(
     cluster: ClusterOptions,
     output: OutputOptions,
     columns: list[str] | None = None,
+    networks: bool = False,
 ) -> Log:
     """The log of files, or without ``names`` or with targets of the cluster, which is read at once.
 
-    It goes on after errors: ``write_read_summary`` prints them.
+    It goes on after errors: ``write_read_summary`` prints them. ``networks``: as ``read_cluster``.
 
     Raises:
-        UsageError: files together with options of a cluster; an output that is one of the files, or cannot be written.
+        UsageError: files together with options of a cluster.
         ClusterError: see ``read_cluster``.
     """
     from egresslog.show.terminal import counted
@@ -57,14 +58,13 @@ def open_log(
     targets, paths = split(names or ())
     if paths:
         _check_no_cluster(cluster)
-        return open_files(paths, inputs=inputs, filters=filters, output=output, columns=columns)
-    check_outputs(output)
+        return open_files(paths, inputs=inputs, filters=filters, columns=columns)
     from egresslog.live.cluster_logs import read_cluster
 
     with counted("logs", output.color) as progress:
         return read_cluster(
             *targets, **cluster.gateway(), since=filters.since, format=inputs.format, columns=columns, where=where,
-            keep_going=True, progress=progress,
+            keep_going=True, networks=networks, progress=progress,
         )  # fmt: skip
 
 
@@ -73,32 +73,44 @@ def open_files(
     *,
     inputs: InputOptions,
     filters: FilterOptions,
-    output: OutputOptions,
     columns: list[str] | None = None,
 ) -> Log:
     """The log of files; as ``open_log``."""
     from egresslog.log import read
 
-    log = read(
+    return read(
         paths, inputs.format, columns, where=filters.parse(), keep_going=True, field=inputs.field, prefix=inputs.prefix,
         strip_prefix=inputs.strip_prefix,
     )  # fmt: skip
-    check_outputs(output, log.origins)
-    return log
 
 
-def check_outputs(output: OutputOptions, inputs: Sequence[str] = ()) -> None:
-    """Checks before a long read that the files of the output can be written after it.
+def check_outputs(
+    output: OutputOptions, names: Sequence[str], *, inputs: InputOptions, cluster: ClusterOptions
+) -> None:
+    """Checks before anything is read or written that the output can be written, and overwrites nothing that is read.
+
+    Args:
+        output: where it goes.
+        names: of the logs on the command line; those that are files are not overwritten.
+        inputs: likewise the file of the format.
+        cluster: likewise the kubeconfig.
 
     Raises:
-        UsageError: see ``show.output.check``; or a suffix that rejects cannot have.
+        UsageError: see ``show.output``; or a suffix that rejects cannot have.
     """
-    from egresslog.show.output import check
+    from egresslog.show.output import check, check_different
+    from egresslog.sources.paths import expand_paths
 
-    for path in (output.output_file, output.rejects):
-        check(path, inputs)
     if output.rejects:
         _rejects_format(output.rejects)
+    check_different(output.rejects, output.output_file)
+    files = [source.origin for source in expand_paths(split(names)[1]).sources]
+    files += [name for name in (inputs.format, cluster.kubeconfig) if name]
+    for path in (output.output_file, output.rejects):
+        if path is not None:
+            check(path, files)
+    if output.output_file is None:
+        check(None, files)
 
 
 def follow_log(

@@ -240,6 +240,7 @@ class OutputOptions:
             show_default=False,
         ),
     ] = "auto"
+    debug: Annotated[bool, output_option("--debug", hidden=True)] = False  # listed by `egresslog --help`
 
     def format(self, known: tuple[str, ...], *, piped: str) -> str:
         """The output format, one of ``known``; ``piped`` is the default where standard output is not a terminal.

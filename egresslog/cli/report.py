@@ -8,7 +8,7 @@ import typer
 
 from egresslog.cli.completion import complete_columns
 from egresslog.cli.exit_codes import Exit, exit_code, exits
-from egresslog.cli.logs import open_log, progress_bar, write_read_summary
+from egresslog.cli.logs import check_outputs, open_log, progress_bar, write_read_summary
 from egresslog.cli.option_groups import expand_options
 from egresslog.cli.options import ClusterOptions, Files, FilterOptions, InputOptions, OutputOptions
 
@@ -64,6 +64,7 @@ def report(
     output_format = output.format(reports.FORMS, piped="json")
     for_people = output_format in {"table", "wide"}
     limit = ROWS if top is None and for_people else top
+    check_outputs(output, files or (), inputs=inputs, cluster=cluster)
     log = open_log(files, inputs=inputs, filters=filters, cluster=cluster, output=output)
     with progress_bar([log], output.color) as progress:
         summary = log.report(by or DEFAULT, top=limit, sort=sort, progress=progress)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
-from egresslog.cli.logs import follow_log
+from egresslog.cli.exit_codes import Exit, exit_code, exits
+from egresslog.cli.logs import check_outputs, follow_log
 from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import (
     ClusterOptions,
@@ -17,7 +17,9 @@ from egresslog.cli.options import (
     input_option,
     output_option,
 )  # fmt: skip
+from egresslog.cli.signals import interrupt_ends_with, interrupt_stops
 
+_LOOK = 0.25  # seconds after which Ctrl-C is noticed
 Files = Annotated[
     list[str] | None,
     typer.Argument(
@@ -65,18 +67,20 @@ def tail(
     from egresslog.sources.coverage import Notice
 
     output_format = output.format(show.FORMS, piped="ndjson")
-    following = follow_log(files, inputs=inputs, filters=filters, cluster=cluster, tail=tail)
-    show.write_beginning(output.color, following.tail)
-    with out.opened(None) as stream, until_closed():
+    check_outputs(output, files or (), inputs=inputs, cluster=cluster)
+    with interrupt_ends_with(lambda: Exit.UNKNOWN):  # nothing was read yet
+        following = follow_log(files, inputs=inputs, filters=filters, cluster=cluster, tail=tail)
+    with interrupt_stops() as stop, out.opened(None) as stream:
+        show.write_beginning(output.color, following.tail)
         writer = show.writer(stream, output_format, following.columns, output.output_color, raw=raw)
         try:
-            for item in following.items():
+            for item in following.items(_LOOK):
                 if isinstance(item, Notice):
                     show.write_notice(output.color, item)
                 elif item is not None:
                     writer.write(item)
-        except KeyboardInterrupt:
-            pass  # the usual end
+                if stop.requested:  # the usual end
+                    break
         finally:
             following.close()
             writer.close()

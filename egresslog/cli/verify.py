@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from egresslog.cli import live_verify
-from egresslog.cli.exit_codes import Exit, exit_code, exits, until_closed
+from egresslog.cli.exit_codes import Exit, exit_code, exits
 from egresslog.cli.help import Command
-from egresslog.cli.logs import open_files, open_log, progress_bar, split, write_read_summary
+from egresslog.cli.logs import check_outputs, open_files, open_log, progress_bar, split, write_read_summary
 from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import ClusterOptions, FilterOptions, InputOptions, OutputOptions, input_option
 from egresslog.verification.verdict import Verdict
@@ -29,7 +29,7 @@ class VerifyCommand(Command):
         """Gives ``--probe`` without URL an empty one."""
         is_bare = [
             argument == "--probe" and "://" not in following
-            for argument, following in zip(args, [*args[1:], ""], strict=True)
+            for argument, following in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(
             ctx, ["--probe=" if bare else argument for argument, bare in zip(args, is_bare, strict=True)]
@@ -168,7 +168,10 @@ def verify(
     if watch:
         live_verify.check_watch(output, output_format, has_files=bool(hops.gateway or hops.sidecar), probe=probe)
     if probe is not None:
-        live_verify.check_probe(hosts or (), hops.workloads or (), probe)
+        live_verify.check_probe(hosts or (), hops.workloads or (), probe, filters)
+
+    paths = [*split(hops.gateway or ())[1], *split(hops.sidecar or ())[1]]
+    check_outputs(output, paths, inputs=inputs, cluster=cluster)
 
     def check(clients: FilterOptions) -> Verification:
         logs = _open_logs(hops, inputs, cluster, output)
@@ -194,7 +197,7 @@ def verify(
         probes = live_verify.send_probes(hosts or (), (hops.workloads or [])[0], probe, cluster)
         clients = replace(filters, **live_verify.probe_filters(probes))
         verification, results = live_verify.await_lines(probes, lambda: check(clients), output.color)
-    with until_closed(), out.opened(output.output_file) as stream:
+    with out.opened(output.output_file, required=False) as stream:
         show.write(stream, output_format, verification, output.output_color, results)
     return conclude(verification)
 
@@ -221,12 +224,12 @@ def _open_logs(
     for workload in workloads:
         Target.workload(workload)  # before anything is read
     from_cluster = bool(workloads or hops.from_all)
-    common: dict[str, Any] = {"inputs": inputs, "filters": FilterOptions(), "output": output}
+    common: dict[str, Any] = {"inputs": inputs, "filters": FilterOptions()}
     logs: dict[str, Log] = {}
     if from_cluster and split(gateway)[1]:  # options of the cluster are those of the sidecars
         logs["gateway"] = open_files(gateway, **common)
     elif gateway or from_cluster or cluster.first_given() or not sidecar:
-        logs["gateway"] = open_log(gateway, cluster=cluster, **common)
+        logs["gateway"] = open_log(gateway, cluster=cluster, output=output, networks=True, **common)
     if sidecar:
         logs["sidecar"] = open_files(sidecar_files, **common)
     elif from_cluster:

@@ -10,6 +10,7 @@ from typing import Any
 from egresslog.errors import UsageError
 from egresslog.filters import Filter
 from egresslog.live import diagnosis
+from egresslog.live.cluster_networks import ClusterNetworks, learn_networks
 from egresslog.log import Log
 from egresslog.records.format import Format
 from egresslog.sources.cluster.client import Cluster
@@ -33,6 +34,7 @@ def read_cluster(
     where: Filter | None = None,
     keep_going: bool = False,
     max_log_requests: int = MAX_LOG_REQUESTS,
+    networks: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Log:
     """Reads the logs of a cluster's egress gateway: all its pods, and the instance before a container's last restart.
@@ -55,6 +57,7 @@ def read_cluster(
         where: as ``egresslog.read``.
         keep_going: as ``egresslog.read``.
         max_log_requests: logs to read at a time.
+        networks: ask the cluster also which addresses are its own, for ``verify``.
         progress: called with how many of how many logs were read.
 
     Raises:
@@ -65,6 +68,8 @@ def read_cluster(
     wanted = gateway_targets(namespaces, targets, selector, gateway_name, container)
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         snapshot = _snapshot(cluster, wanted, since, max_log_requests, progress)
+        if networks:
+            _add_networks(snapshot, learn_networks(cluster))
         return _log(cluster, snapshot, wanted, format, columns, where=where, keep_going=keep_going)
 
 
@@ -101,6 +106,8 @@ def read_sidecars(
     exclude = [entry.container.key for entry in but.coverage] if but else []
     with closing(Cluster.connect(context=context, kubeconfig=kubeconfig)) as cluster:
         snapshot = _snapshot(cluster, wanted, since, max_log_requests, progress, exclude)
+        if not exclude:  # else the gateway's log has them
+            _add_networks(snapshot, learn_networks(cluster))
         return _log(cluster, snapshot, wanted, format, None, where=where, keep_going=keep_going)
 
 
@@ -132,6 +139,11 @@ def _snapshot(
     if not snapshot.sources:
         raise diagnosis.nothing_found(cluster, targets, snapshot)
     return snapshot
+
+
+def _add_networks(snapshot: Snapshot, networks: ClusterNetworks) -> None:
+    snapshot.ranges, snapshot.api_server = networks.ranges, networks.api_server
+    snapshot.notes += networks.notes
 
 
 def _log(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from egresslog.errors import ClusterError, FormatError, SourceError
 from egresslog.mesh.access_log import AccessLog, access_log
@@ -12,6 +13,7 @@ from egresslog.mesh.rights import role
 from egresslog.records.catalogue import format_with_source
 from egresslog.records.format import Format
 from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.discovery import list_pods
 from egresslog.sources.cluster.pods import NAMESPACE, SELECTOR, Target
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.paths import Sources
@@ -67,18 +69,22 @@ def access_log_settings(cluster: Cluster, coverage: Sequence[Coverage]) -> list[
     """
     mesh_configs: dict[str, str | None] = {}
     telemetries = _telemetries(cluster, {entry.container.namespace for entry in coverage})
-    answers: list[AccessLog] = []
+    answers: dict[str, AccessLog] = {}
+    seen: set[object] = set()  # pods of one workload have the same answer
     for entry in coverage:
         container = entry.container
+        kind = container.namespace, frozenset(container.labels.items())
+        if kind in seen:
+            continue
+        seen.add(kind)
         name = _config_map(container.labels)
         if name not in mesh_configs:
             mesh_configs[name] = _mesh_config(cluster, name)
         answer = access_log(
             mesh_configs[name], telemetries, namespace=container.namespace, labels=container.labels, config_map=name
         )
-        if answer not in answers:
-            answers.append(answer)
-    return answers
+        answers.setdefault(repr(answer), answer)
+    return list(answers.values())
 
 
 def diagnose(
@@ -148,7 +154,7 @@ def _other_places(cluster: Cluster, targets: Sequence[Target]) -> str:
     if target.namespace is None or target.sidecars:
         return "; is there a gateway in this cluster? --selector and --gateway-name look for others"
     try:
-        pods, _ = cluster.list_objects("/api/v1/pods", {"labelSelector": target.selector})
+        pods = list_pods(cluster, Target(None, target.selector))
     except ClusterError:
         pods = []
     namespaces = sorted({pod["metadata"]["namespace"] for pod in pods})[:_MAX_NAMED]
@@ -166,10 +172,12 @@ def _config_map(labels: Mapping[str, str]) -> str:
 
 def _mesh_config(cluster: Cluster, name: str) -> str | None:
     try:
-        config_map = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}")
+        config_map = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{quote(name, safe='')}")
     except ClusterError:
         return None
-    return str((config_map.get("data") or {}).get("mesh") or "")
+    data = config_map.get("data")
+    mesh = data.get("mesh") if isinstance(data, dict) else None
+    return mesh if isinstance(mesh, str) else ""
 
 
 def _telemetries(cluster: Cluster, namespaces: set[str]) -> list[dict[str, Any]] | None:

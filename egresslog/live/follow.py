@@ -22,6 +22,7 @@ from egresslog.scan import RejectBuffer, Scan
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import find_containers
 from egresslog.sources.cluster.follower import MAX_LOG_REQUESTS, Follower
+from egresslog.sources.cluster.kubeconfig import unauthenticated_server
 from egresslog.sources.cluster.pods import gateway_targets
 from egresslog.sources.coverage import Coverage, Notice
 from egresslog.sources.paths import STDIN
@@ -180,6 +181,7 @@ def follow(
     follower = Follower(cluster, wanted, since=start, tail=tail, max_log_requests=max_log_requests)
     following = Following(follower, format, where, lambda error: diagnosis.with_missing_rights(error, wanted))
     following.scan.notes, following.scan.advice = tuple(notes), tuple(advice)
+    following.scan.unauthenticated = unauthenticated_server(cluster.configuration)
     follower.start()
     return following
 
@@ -218,9 +220,8 @@ class _Files:
         return []
 
     def items(self, timeout: float | None = None) -> Iterator[Chunk | Notice | None]:
-        """See ``LineSource``; files are checked often enough without a ``timeout``."""
-        del timeout
-        for item in tail_files(self._paths, lines=self.tail, stop=self._stop):
+        """See ``LineSource``; files are checked often enough whatever ``timeout`` says."""
+        for item in tail_files(self._paths, lines=self.tail, stop=self._stop, report_idle=timeout is not None):
             if isinstance(item, SourceError):
                 self.errors.append(item)
                 yield Notice("error", item.origin, item.reason)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -96,6 +97,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+@lru_cache(maxsize=16)  # of revisions of the control plane; there may be ten thousands of pods
 def parse_mesh_config(text: str) -> MeshConfig | str:
     """The configuration, or why it cannot be read: a clause that continues "ConfigMap istio-system/istio ...".
 

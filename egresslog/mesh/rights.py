@@ -16,7 +16,8 @@ class Grant(NamedTuple):
 
     Attributes:
         place: where it is granted: ``logs`` are the namespaces whose logs are read, ``mesh`` is the root namespace,
-            ``probe`` where the probe runs, ``static`` everywhere.
+            ``probe`` where the probe runs, ``static`` and ``networks`` everywhere, ``kubeadm`` and ``api-server`` in
+            the namespaces that Kubernetes has for them.
         names: the only objects it is for, empty for all.
     """
 
@@ -38,6 +39,19 @@ GRANTS = (
         "mesh", "", ("configmaps",), ("get",),
         "whether and how the mesh writes access logs; a revision of the control plane has its own: istio-REVISION",
         ("istio",),
+    ),
+    Grant("networks", "", ("nodes",), ("list",), "optional: which addresses pods have"),
+    Grant(
+        "networks", "networking.k8s.io", ("servicecidrs",), ("list",),
+        "optional: which addresses Services have (Kubernetes 1.33)",
+    ),
+    Grant(
+        "kubeadm", "", ("configmaps",), ("get",),
+        "optional: the same in older clusters of kubeadm", ("kubeadm-config",),
+    ),
+    Grant(
+        "api-server", "discovery.k8s.io", ("endpointslices",), ("get",),
+        "optional: where the API server is", ("kubernetes",),
     ),
     # exec over WebSocket is a GET, which Kubernetes authorizes as `get`; from 1.35 it wants `create` as well (feature
     # gate AuthorizePodWebsocketUpgradeCreatePermission, on by default; kubernetes/kubernetes#133515, #134577).
@@ -68,6 +82,7 @@ def role(
     sidecars: bool,
     probe: bool,
     static: bool,
+    networks: bool = False,
     clients: Sequence[str] = (),
     root_namespace: str = "istio-system",
 ) -> str:
@@ -82,6 +97,7 @@ def role(
         sidecars: also the logs of the senders' sidecars.
         probe: also requests from the senders' pods.
         static: also the mesh's routing configuration, in all namespaces.
+        networks: also which addresses are the cluster's own, without which only private ones and pods' are known to be.
         clients: the senders' namespaces. If none: all for ``sidecars``, ``namespace`` for ``probe``.
         root_namespace: where ConfigMap ``istio`` is.
     """
@@ -93,6 +109,9 @@ def role(
         "mesh": {root_namespace},
         "probe": ({*clients} or {namespace}) if probe else set[str](),
         "static": {_EVERYWHERE} if static else set[str](),
+        "networks": {_EVERYWHERE} if networks else set[str](),
+        "kubeadm": {"kube-system"} if networks else set[str](),
+        "api-server": {"default"} if networks else set[str](),
     }
     rules: dict[str, list[Grant]] = {}
     for place in sorted(set().union(*places.values())):  # everywhere first: what is granted there needs no Role

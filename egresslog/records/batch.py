@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -23,30 +22,14 @@ from egresslog.records.schema import (
     RowFormat,
     arrow_schema,
 )
+from egresslog.records.surrogates import clean
 
 _TEXTS = pa.list_(pa.string())
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _ADDRESS = re.compile(r"(?:tcp://)?(?:\[([^\]]*)\]|([^:\[\]/]+))(?::(\d{1,5}))?", re.ASCII)
 _PORT = r":[0-9]{1,5}$"
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}", re.ASCII)
 _AUTHORITY = re.compile(r"(.*?)\.?(?::\d*)?", re.DOTALL | re.ASCII)
 _CLUSTER = re.compile(r"(?:outbound|inbound-vip)\|[^|]*\|[^|]*\|(.+)", re.DOTALL)
-
-# Envoy writes bytes that are no UTF-8 as they are, and as \u00XX into JSON: one reading for both.
-codecs.register_error("egresslog", lambda error: (_latin1(error), error.end))  # type: ignore[attr-defined]
-
-
-def _latin1(error: UnicodeError) -> str:
-    assert isinstance(error, UnicodeDecodeError)
-    return error.object[error.start : error.end].decode("latin-1")
-
-
-def clean(text: str) -> str:
-    """Text without lone surrogates: those of ``surrogateescape`` become the bytes' Latin-1 characters."""
-    if not _SURROGATE.search(text):
-        return text
-    return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape").decode("utf-8", "egresslog")
 
 
 def string_array(values: Sequence[str | None]) -> pa.Array:

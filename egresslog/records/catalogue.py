@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egresslog.errors import CatalogueError, FormatError, LineError
 from egresslog.records.format import Format
+from egresslog.records.json_text import members
 from egresslog.records.schema import BASE, ERA, Column
 
 if TYPE_CHECKING:
@@ -194,10 +195,13 @@ class Formats:
 
     def match_broken(self, line: str) -> LineMatch | None:
         """A line that looks like JSON and is none: text in which somebody wrote a quote."""
-        for log_format in sorted(
-            self.jsons, key=lambda log_format: -len(log_format.json.keys if log_format.json else ())
-        ):
-            if log_format.json and (row := log_format.json.match_broken(line)):
+        fits = [(log_format, log_format.json) for log_format in self.jsons if log_format.json]
+        fits = [(log_format, template) for log_format, template in fits if template.may_be_broken(line)]
+        if not fits:
+            return None
+        found = members(line, frozenset().union(*(template.keys for _, template in fits)))
+        for log_format, template in sorted(fits, key=lambda fit: -len(fit[1].keys)):
+            if row := template.match_broken(found):
                 return LineMatch(log_format, row.values, row.ambiguous, (), row.upstreams)
         return None
 

@@ -19,6 +19,7 @@ from egresslog.records.unwrapping import Unwrapping
 _OWN = frozenset(column.name for column in BASE)
 _NOT_LOGGED = frozenset(column.name for column in (*DERIVED, *PROVENANCE))
 _PODS = 10_000  # names that a stream may have
+_PREFIX = 1000  # characters of stern's prefix: three names of at most 253, and colors
 
 
 class ProxyMessage:
@@ -101,8 +102,9 @@ class Classifier:
         Of a continuation line only names that stern put before other lines tell that they are its prefix.
         """
         if unwrapped := envelope.unwrap(text):
-            if unwrapped.name == "stern" and len(self._stern) < _PODS:
-                self._stern.add(text.removesuffix(str(unwrapped.message)))
+            size = len(text) - len(unwrapped.message)
+            if unwrapped.name == "stern" and size <= _PREFIX and len(self._stern) < _PODS:
+                self._stern.add(text[:size])
             return unwrapped
         for words in (2, 3):
             beginning = " ".join(text.split(" ", words)[:words]) + " "

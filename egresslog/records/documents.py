@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import ijson
 
-from egresslog.records.batch import clean
 from egresslog.records.chunk import MAX_LINE
-from egresslog.records.json_text import DuplicateKeys
+from egresslog.records.json_text import MAX_VALUES, DuplicateKeys
 from egresslog.records.stores import DOCUMENTS
+from egresslog.records.surrogates import clean
 
 _DEEP = 64
 _ENTRIES = {document.path for document in DOCUMENTS}
@@ -44,11 +44,13 @@ class Entry(NamedTuple):
         value: the value.
         trusted: whether it stands in a document of a known store, or in none: false where that could not be seen,
             as the document is too large to be kept until it ends.
+        is_whole: whether it is the whole value, and none of the entries of a document.
     """
 
     number: int
     value: Any
     trusted: bool = True
+    is_whole: bool = False
 
 
 class Document:
@@ -59,11 +61,9 @@ class Document:
         first: number of the line on which it begins.
         last: number of the line that was fed last.
         is_complete: whether the value has ended.
-        trusted: whether nothing speaks against its beginning: it may stand behind a line that was cut.
     """
 
-    def __init__(self, *, trusted: bool = True) -> None:
-        self.trusted = trusted
+    def __init__(self) -> None:
         self.first = 0
         self.pending: list[tuple[int, str]] = []
         self.is_complete = False
@@ -72,6 +72,7 @@ class Document:
         self._entries: list[Entry] = []
         self._held: list[Entry] = []  # whose document has not ended: a forged key beside them may still come
         self._keys: set[str] = set()
+        self._values = 0  # since the last entry
         self._paths: set[tuple[str, ...]] = set()
         #: Of each open object or list: the value, the key that waits for a value, and the line on which it begins.
         self._open: list[_Open] = []
@@ -126,17 +127,22 @@ class Document:
             self._entries += self._ended(value, number)
         elif path == ("*",):  # a list of entries: nothing can stand beside them
             self._paths.add(path)
+            self._values = 0
             self._entries.append(Entry(number, value))
         elif path in _ENTRIES:
             self._paths.add(path)
+            self._values = 0
             self._held.append(Entry(number, value))
         else:
+            self._values += 1
+            if self._values > MAX_VALUES:
+                raise ValueError("too many values")
             self._open[-1].items.append((self._open[-1].key, value))
 
     def _ended(self, value: Any, number: int) -> list[Entry]:
         """What is left when the value has ended."""
         if not self._paths:
-            return [Entry(number, value)]
+            return [Entry(number, value, is_whole=True)]
         known = any(self._paths == {document.path} and self._keys <= document.keys for document in DOCUMENTS)
         return [entry._replace(trusted=known) for entry in self._held]
 

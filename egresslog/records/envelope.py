@@ -10,10 +10,12 @@ import re
 from typing import Any, NamedTuple
 
 from egresslog.records.stores import message_of
+from egresslog.records.surrogates import byte_offset
 
 # RFC 3339, up to nine digits, as Kubernetes prints it.
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
-_COLOR = r"(?:\x1b\[[0-9;]*m)*"
+# Possessive, as a repeat that may go back keeps 30 bytes and more for each color.
+_COLOR = r"(?:\x1b\[[0-9;]*+m)*+"
 _NAME = r"[A-Za-z0-9][\w.-]{0,252}"
 
 #: Envelopes of no known shape, and those that the user named.
@@ -58,6 +60,7 @@ DESCRIPTIONS = {
 _PREFIXES = {name: re.compile(source, re.ASCII) for name, source in PREFIXES.items()}
 _CRI = re.compile(rf"{_TIME} (stdout|stderr) ([FP])(?::[^ ]*)?(?: |\Z)", re.ASCII)
 _DOCKER = {"log", "stream", "time", "attrs"}
+_STREAMS = ("stdout", "stderr")
 _DOCKER_PART = 16 * 1024  # Docker's json-file driver cuts a line into parts of this many bytes
 
 _LEVEL = r"(?:trace|debug|info|warn|warning|error|err|critical|fatal|panic|none|off)"
@@ -134,10 +137,10 @@ def unwrap_object(value: dict[str, Any]) -> Envelope | None:
     name, message = found
     if not isinstance(message, str):
         return Envelope(name, message) if isinstance(message, dict) else None
-    stream, cut = str(value.get("stream")), False
+    stream, cut = value.get("stream"), False
     if name == "Docker" and "time" in value:
         cut = not message.endswith("\n") and len(message.encode("utf-8", "surrogatepass")) >= _DOCKER_PART
-    return Envelope(name, message.removesuffix("\n"), stream, partial=cut)
+    return Envelope(name, message.removesuffix("\n"), stream if stream in _STREAMS else "", partial=cut)
 
 
 def is_other(line: str) -> bool:
@@ -150,8 +153,7 @@ def access_mark(line: str) -> str:
     if _ZTUNNEL_RECORD.search(line):
         return "a line of ztunnel's access log, which egresslog does not read, at byte 0"
     if found := _ENVOY_RECORD.search(line):
-        byte = len(line[: found.start()].encode("utf-8", "surrogateescape"))
-        return f"an access-log line inside another message at byte {byte}"
+        return f"an access-log line inside another message at byte {byte_offset(line, found.start())}"
     return ""
 
 

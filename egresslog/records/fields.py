@@ -25,13 +25,15 @@ _HARD = {
     ValueKind.DETAIL: (rf"{_WORD}+", rf"(?:{_WORD}[^ \t]*|)", r"[^ \t]"),
     # So may a failure reason; but with `" "` inside, Istio 1.1's one quoted value would swallow the two of 1.2.
     # In a strict line it begins with no blank, as ` 0 - 0 0 0 ` would in a line of a format that has no such value.
-    ValueKind.QUOTED: (r'[^" ][^"]*', r'(?:[^"]|"(?! ))*', r'[^"]'),
+    ValueKind.QUOTED: (r'[^" ][^"]*', r'[^"]*+(?:"(?! )[^"]*+)*+', r'[^"]'),
 }
 _BACKWARD = {
     ValueKind.NUMBER: r"(?:\d{1,18}-?|-|)",
     ValueKind.PROTOCOL: r"(?:(?:\d\.)?\d/PTTH|-|)",
     ValueKind.DETAIL: rf"(?:[^ \t]*{_WORD}|)",
-    ValueKind.QUOTED: r'(?:[^"]|(?<! )")*',
+    # Backwards it may begin at each quote before a blank: a repeat keeps 300 bytes for each, in case it must go back.
+    # There are never more: a certificate chain, and so what a reason says of one, has at most 100 KB (BoringSSL).
+    ValueKind.QUOTED: (r'[^"]*+(?:(?<! )"(?! )[^"]*+)*+(?:(?<! )"(?= )[^"]*+(?:(?<! )"(?! )[^"]*+)*+){0,65535}'),
 }
 _FREE = {"REQUESTED_SERVER_NAME", "ROUTE_NAME"}
 
@@ -73,7 +75,7 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
         omit_empty: nothing printed always means absent (`omitEmptyValues`).
         free_end: an SNI at the end of the line may hold anything, too.
     """
-    parts = []
+    parts: list[Part] = []
     last = len(template.fields) - 1
     for index, field in enumerate(template.fields):
         before, after = template.literals[index], template.literals[index + 1]
@@ -90,7 +92,7 @@ def parts_of(template: Template, *, omit_empty: bool = False, free_end: bool = F
         elif kind is ValueKind.TEXT and index == last and field.is_sni and not after:
             # At the end of a line a free SNI would swallow the tail of a longer format.
             kind = ValueKind.TEXT if free_end else ValueKind.TOKEN
-        elif _is_quoted(template, index):
+        elif _is_quoted(template, index) and _shows_quote(template, parts):
             kind = ValueKind.QUOTED
         if kind in _HARD:
             alphabet = re.compile(_HARD[kind][2], re.ASCII)
@@ -124,14 +126,24 @@ def _is_quoted(template: Template, index: int) -> bool:
     return all(other.kind not in free or (other.named and not other.client) for other in beside)
 
 
+def _shows_quote(template: Template, before: list[Part]) -> bool:
+    """Whether a `" ` lies between the free text before a failure reason and the reason: as the request's in Istio's.
+
+    Without one, each ` "` in the free text may be where the reason begins, and each would be tried to the line's end.
+    """
+    free = max((index for index, part in enumerate(before) if not part.hard), default=None)
+    return free is None or any('" ' in literal for literal in template.literals[free + 1 : len(before)])
+
+
 def strict_pattern(literals: tuple[str, ...], parts: tuple[Part, ...], kept: tuple[int, ...]) -> str | None:
     """The quick pattern, one group for each part of ``kept``; None where it could not promise a unique split."""
     separators: dict[int, str] = {}
-    segment: list[int] = []
+    segments: list[list[int]] = []  # fields between which the literals have no quote
     for index in range(len(parts)):
-        if index and '"' in literals[index]:
-            segment = []
-        segment.append(index)
+        if not index or '"' in literals[index]:
+            segments.append([])
+        segments[-1].append(index)
+    for segment in segments:
         soft = [at for at in segment if not parts[at].hard]
         if len(soft) < 2:  # noqa: PLR2004
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from egresslog.errors import FormatError, LineError
 from egresslog.records import batch
 from egresslog.records.json_format import JsonFormat, JsonRow
-from egresslog.records.json_text import load
+from egresslog.records.json_text import MAX_DEPTH, load, members
 from egresslog.records.schema import Column
 from egresslog.records.template import parse_template
 from egresslog.records.text_format import TextFormat, TextRow
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from egresslog.records.start_time import TimeFormat
 
 _KEYS = {"name", "title", "releases", "source", "format", "variants", "omit_empty", "samples", "not_samples"}
+_TYPES = {
+    "name": (str, "text"),
+    "format": (str | dict, "a string or a table"),
+    "title": (str, "text"),
+    "releases": (str, "text"),
+    "source": (str, "text"),
+    "variants": (list, "a list"),
+    "omit_empty": (bool, "true or false"),
+}
+_NEEDED = ("name", "format")
+_LARGEST = 1024 * 1024  # bytes of a file
 _SAMPLE_KEYS = {"about", "line", "record"}
 
 
@@ -75,6 +86,8 @@ class Format:
                 template = json.loads(source)
             except ValueError:
                 return cls(name, source, text, None)
+            except RecursionError:
+                raise FormatError(f"a JSON template nested deeper than {MAX_DEPTH}") from None
             return cls(name, source, text, JsonFormat(template, omit_empty=omit_empty))
         return cls(name, source, text, None)
 
@@ -95,15 +108,21 @@ class Format:
     def read_toml(cls, path: Traversable) -> Self:
         """As ``load``, without trying the samples (the catalogue's are tried by its tests)."""
         where = path.name
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise FormatError(f"{where}: a format of more than {_LARGEST} bytes")
         try:
-            data = tomllib.loads(path.read_bytes().decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            data = tomllib.loads(content.decode("utf-8"))
+        except ValueError as error:  # also a number of too many digits
             raise FormatError(f"{where}: not a TOML file: {error}") from None
+        except RecursionError:
+            raise FormatError(f"{where}: not a format: nested too deep") from None
         if unknown := data.keys() - _KEYS:
             raise FormatError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(_KEYS))}")
-        for key, kind in (("name", str), ("format", str | dict)):
-            if not isinstance(data.get(key), kind):
-                raise FormatError(f"{where}: needs {key!r}, {'text' if kind is str else 'a string or a table'}")
+        for key, (kind, what) in _TYPES.items():
+            if (key in data or key in _NEEDED) and not isinstance(data.get(key), kind):
+                raise FormatError(f"{where}: needs {key!r}, {what}")
         samples, not_samples = _samples(data, "samples", where), _samples(data, "not_samples", where)
         if not samples:
             raise FormatError(f"{where}: a format without samples is invalid: add [[samples]] with line and record")
@@ -151,7 +170,7 @@ class Format:
         try:
             found = load(line)
         except LineError:
-            if broken := self.read_wide(line) or template.match_broken(line):
+            if broken := self.read_wide(line) or template.match_broken(members(line, template.keys)):
                 return broken
             raise
         try:

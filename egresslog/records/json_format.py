@@ -16,16 +16,15 @@ from typing import Any, NamedTuple
 from egresslog.errors import FormatError, LineError
 from egresslog.records import start_time as times
 from egresslog.records.fields import METHOD, NUMBER
-from egresslog.records.json_text import DuplicateKeys, every, members, reach
+from egresslog.records.json_text import MAX_DEPTH, DuplicateKeys, every, reach
 from egresslog.records.operators import FormatField, ValueKind, custom_column
 from egresslog.records.schema import Column, is_known
-from egresslog.records.template import parse_template
+from egresslog.records.template import MAX_LENGTH, MAX_OPERATORS, check_text, parse_template
 from egresslog.records.text_format import TextFormat
 
 _INTEGER = re.compile(NUMBER, re.ASCII)
 _METHOD = re.compile(f"{METHOD}+", re.ASCII)
 _INT64 = 2**63
-_NESTED = 64
 
 Value = str | int | None
 
@@ -64,7 +63,7 @@ class JsonFormat:
     def __init__(self, template: Mapping[str, Any], *, omit_empty: bool = False) -> None:
         self.omit_empty = omit_empty
         self.keys = frozenset(str(key) for key in template)
-        self._leaves = tuple(_leaves(template, ()))
+        self._leaves = _checked(template)
         if not any(leaf.field or leaf.mixed for leaf in self._leaves):
             raise FormatError("no command operator such as %START_TIME% in the JSON template", str(dict(template)), 0)
         #: The keys a line has even where absent values are left out.
@@ -128,15 +127,23 @@ class JsonFormat:
             raise LineError(f"the value of {leaf.key!r} does not fit its template at byte 0", 0)
         return row.values, row.ambiguous
 
-    def match_broken(self, line: str) -> JsonRow | None:
+    def may_be_broken(self, line: str) -> bool:
+        """Whether all keys of this format stand in a line: a quick test."""
+        return all(f'"{key}"' in line for key in self.keys)
+
+    def match_broken(self, found: DuplicateKeys) -> JsonRow | None:
         """A line that is no JSON, as a text that only looks like it is where a header holds a quote; or None.
 
         A client can add keys, and cannot take any away: a value that Envoy wrote is certain where its key is there
         once. What clients write is not kept, and a line that lacks a key is none of this format.
+
+        Args:
+            found: the ``members`` of the line, of this format's keys or more.
         """
-        found = members(line, self.keys) if line.rstrip().endswith("}") else DuplicateKeys()
         if not self.keys <= found.keys():
             return None
+        every, found = found.every, DuplicateKeys(found)
+        found.every = every
         for leaf in self._leaves:
             if leaf.client:
                 found[str(leaf.path[0])] = None
@@ -206,9 +213,25 @@ def _number(leaf: _Leaf, value: Any, *, lenient: bool) -> int | None:
     raise LineError(f"expected a number of at most 18 digits for {leaf.key!r} at byte 0", 0)
 
 
+def _checked(template: Mapping[str, Any]) -> tuple[_Leaf, ...]:
+    """The template's values; the limits are those of a format string, for all of them together."""
+    leaves, length, operators = [], 0, 0
+    for leaf in _leaves(template, ()):
+        for key in leaf.path:
+            check_text(str(key))
+        leaves.append(leaf)
+        length += sum(len(str(key)) for key in leaf.path)
+        operators += len(leaf.mixed.parts) if leaf.mixed else 1
+        if operators > MAX_OPERATORS:
+            raise FormatError(f"a JSON template of more than {MAX_OPERATORS} values")
+        if length > MAX_LENGTH:
+            raise FormatError(f"a JSON template of more than {MAX_LENGTH} characters")
+    return tuple(leaves)
+
+
 def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[_Leaf]:
-    if len(path) > _NESTED:
-        raise FormatError(f"a JSON template nested deeper than {_NESTED}")
+    if len(path) > MAX_DEPTH:
+        raise FormatError(f"a JSON template nested deeper than {MAX_DEPTH}")
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, str(key)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from egresslog.records.schema import COLUMNS, Column, Type
+from egresslog.records.schema import COLUMNS, INTERNAL, Column, Type
 
 
 class ValueKind(Enum):
@@ -214,7 +214,13 @@ def column_name(operator: str, argument: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", f"{operator}_{argument}".lower()).strip("_")
 
 
+_TAKEN = {"", "line", *INTERNAL, *COLUMNS}  # `line` is the line itself, where it is asked for
+
+
 def custom_column(name: str, kind: ValueKind, unit: str = "") -> Column:
-    """The column of a value that Istio's own log does not have; a name that means something else gets a ``_``."""
+    """The column of a value that Istio's own log does not have.
+
+    A name that means something else gets a ``_``, in any case of letters (DuckDB's are the same); so does no name.
+    """
     types: dict[ValueKind, Type] = {ValueKind.NUMBER: "int", ValueKind.LENIENT: "int", ValueKind.TIME: "time"}
-    return Column(f"{name}_" if name in COLUMNS else name, types.get(kind, "string"), unit)
+    return Column(f"{name}_" if name.lower() in _TAKEN else name, types.get(kind, "string"), unit)

@@ -6,11 +6,10 @@ and whether the line before was the proxy's own message, whose continuation line
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -18,32 +17,17 @@ import pyarrow as pa
 from egresslog.errors import LineError
 from egresslog.records import batch as columns
 from egresslog.records import envelope
+from egresslog.records.assembly import Assembler, Message, entry_text
 from egresslog.records.catalogue import Formats, LineMatch
-from egresslog.records.chunk import MAX_LINE, Chunk, Counts, Parsed, RawLines, Reject
+from egresslog.records.chunk import Chunk, Counts, Parsed, RawLines, Reject
 from egresslog.records.classifier import Classifier, Entries, ProxyMessage
-from egresslog.records.csv_export import CsvExport, Row
-from egresslog.records.documents import Document, opens
 from egresslog.records.format import Format
+from egresslog.records.partial_line import TOO_LONG, PartialLine
 from egresslog.records.rows import Rows, by_position, line_order
+from egresslog.records.surrogates import clean
 from egresslog.records.unwrapping import Unwrapping
 
 _ENVELOPES_DEEP = 8
-
-
-@dataclass
-class _PartialLine:
-    """The beginning of a line that its transport cut."""
-
-    number: int
-    raw: list[str] = field(default_factory=list)
-    message: list[str] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, raw: str, message: str) -> None:
-        if self.size <= MAX_LINE:
-            self.raw.append(raw)
-            self.message.append(message)
-        self.size += len(message)
 
 
 @dataclass(frozen=True)
@@ -63,11 +47,10 @@ class Parser:
         self.schema = columns.output_schema(formats.columns)
         self._classifier = Classifier(formats, unwrapping)
         self._origin = ""
-        self._parts: dict[str, _PartialLine] = {}
+        self._parts: dict[str, PartialLine] = {}
         self._continues = False
         self._in_sni = False  # the line before may have been cut by a newline in its SNI, and this one be forged
-        self._document: Document | None = None
-        self._csv: CsvExport | None = None
+        self._assembler = Assembler()
         self._pattern: _LinePattern | None = None
         self._patterns: dict[tuple[str, ...], _LinePattern] = {}
         self._begin()
@@ -105,7 +88,7 @@ class Parser:
                 self._continues = False
             self._line(line, number)
             # A line that goes on in parts must not be overtaken by the quick way; nor one that may be forged.
-            following = None if self._parts or self._in_sni or self._document or self._csv else self._pattern
+            following = None if self._parts or self._in_sni or self._assembler.is_busy else self._pattern
             if following is not pattern:
                 self._count_pattern(pattern, len(rows) - start)
                 pattern = following
@@ -121,64 +104,38 @@ class Parser:
     def finish(self) -> Parsed:
         """What is left when the stream ends: lines whose last part never came."""
         self._begin()
-        if self._csv and self._csv.pending:
-            self._give_up(self._csv.pending)
-        if document := self._document:
-            self._give_up(document.pending)
-            if not document.pending:
-                self._refuse("", document.last, f"the JSON value that begins on line {document.first} does not end")
+        for message in self._assembler.end():
+            self._joined[message.number] = message.raw
+            self._take(message)
         for stream in list(self._parts):
             part = self._parts.pop(stream)
             self._joined[part.number] = raw = "\n".join(part.raw)
-            self._message("".join(part.message), raw, part.number, ("cri",), note="the line's last part is missing; ")
+            if part.is_too_long:
+                self._refuse(raw, part.number, TOO_LONG)
+            else:
+                note = "the line's last part is missing; "
+                self._message("".join(part.message), raw, part.number, ("cri",), note=note)
         return self._end([], 0)
 
     def _line(self, line: str, number: int) -> None:
-        """A line, or one of a CSV row or a JSON value over several lines."""
-        if number == 1 and not self._parts and (export := CsvExport.begin(line)):
-            self._csv = export
-            self._other += 1
-            return
-        if self._csv:
-            self._row(self._csv.feed(number, line))
-            return
-        if self._document is None:
-            if self._parts or not opens(line):
-                self._message(line, line, number, ())
-                return
-            self._document = Document(trusted=not self._in_sni)
-        document = self._document
-        try:
-            found = document.feed(number, line)
-        except (ValueError, RecursionError):
-            *before, _ = document.pending
-            self._give_up(before)
-            # What is no JSON any more may be a line like any other, or begin another value.
-            self._line(line, number) if before else self._message(line, line, number, ())
-            return
-        for entry in found:
-            raw = json.dumps(entry.value, ensure_ascii=False, separators=(",", ":"))
-            self._in_sni |= not document.trusted
-            self._message(entry.value, raw, entry.number, (), trusted=entry.trusted, own_raw=True)
-        if document.is_complete:
-            self._document = None
-
-    def _row(self, row: Row | None) -> None:
-        """A row of a CSV file, if it has ended."""
-        if row is None:
-            return
-        self._joined[row.number] = row.text
-        if row.message is None:
-            self._refuse(row.text, row.number, "not a CSV row with the columns of the header at byte 0")
-        else:
-            self._message(row.message, row.text, row.number, ("csv",))
-
-    def _give_up(self, pending: list[tuple[int, str]]) -> None:
-        """Lines that were no JSON value together are what each is alone."""
-        self._document = None
-        for number, line in pending:
-            self._joined[number] = line
+        """A line, or a part of something that spans several lines."""
+        if self._parts:  # a line that its transport cut goes on
             self._message(line, line, number, ())
+            return
+        for message in self._assembler.feed(number, line, after_cut=self._in_sni):
+            if message.raw is not line and not message.is_entry:
+                self._joined[message.number] = message.raw
+            self._take(message)
+
+    def _take(self, message: Message) -> None:
+        if message.problem:
+            self._refuse(message.raw, message.number, message.problem)
+            return
+        self._in_sni |= message.may_be_forged
+        self._message(
+            message.value, message.raw, message.number, message.envelopes,
+            trusted=message.trusted, own_raw=message.is_entry,
+        )  # fmt: skip
 
     def _message(
         self,
@@ -214,20 +171,15 @@ class Parser:
                 in_sni = self._in_sni
                 for value in found.values:
                     self._in_sni = in_sni
-                    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-                    self._message(value, text, number, envelopes, trusted=trusted, own_raw=True)
+                    self._message(value, entry_text(value), number, envelopes, trusted=trusted, own_raw=True)
             elif isinstance(found, envelope.Envelope) and len(envelopes) < _ENVELOPES_DEEP:
                 message, envelopes = found.message, (*envelopes, found.name)
                 trusted &= found.known
                 if isinstance(message, str) and (found.partial or found.stream in self._parts):
-                    part = self._parts.setdefault(found.stream, _PartialLine(number))
-                    part.add(raw, message)
-                    if found.partial:
+                    part = self._rejoin(found, message, raw, number)
+                    if part is None:
                         return
-                    del self._parts[found.stream]
-                    # It bears the number of its last part: numbers rise in the order lines are completed.
                     message, raw = "".join(part.message), "\n".join(part.raw)
-                    self._joined[number] = raw
                 continue
             elif self._continues and self._is_continuation(message, raw):
                 self._other += 1
@@ -238,6 +190,20 @@ class Parser:
                     log_format.text.ends_in_sni(message) for log_format in self.formats.all if log_format.text
                 )
             return
+
+    def _rejoin(self, found: envelope.Envelope, message: str, raw: str, number: int) -> PartialLine | None:
+        """The parts of a line that its transport cut; None while it goes on, or where it is too long."""
+        part = self._parts.setdefault(found.stream, PartialLine(number))
+        part.add(raw, message)
+        if found.partial:
+            return None
+        del self._parts[found.stream]
+        # It bears the number of its last part: numbers rise in the order lines are completed.
+        self._joined[number] = "\n".join(part.raw)
+        if part.is_too_long:
+            self._refuse(self._joined[number], number, TOO_LONG)
+            return None
+        return part
 
     @staticmethod
     def _is_continuation(message: Any, raw: str) -> bool:
@@ -253,7 +219,7 @@ class Parser:
         ambiguous = found.ambiguous or self._in_sni or not trusted
         self._group(found.format).add(found.values, number, ambiguous=ambiguous, raw=own_raw, upstreams=found.upstreams)
         self._continues = self._in_sni = False
-        self._unknown.update(found.unknown_keys)
+        self._unknown.update(map(clean, found.unknown_keys))
         self._envelopes.update(envelopes)
         text = found.format.text
         if found.format.json or text is None or text.strict_source is None:
@@ -271,7 +237,7 @@ class Parser:
             self._envelopes.update(dict.fromkeys(pattern.envelopes, rows))
 
     def _refuse(self, raw: str, number: int, reason: str) -> None:
-        self._rejects.append(Reject(self._origin, number, columns.clean(raw), reason))
+        self._rejects.append(Reject(clean(self._origin), number, clean(raw), reason))
         self._continues = False
 
     def _end(self, lines: list[str], first: int) -> Parsed:

@@ -7,7 +7,7 @@ Envoy's ``%s`` (seconds since 1970), ``%f`` and ``%1f`` to ``%9f`` (digits of th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -28,7 +28,10 @@ _ATOMS = {
     "Z": r"[A-Z]{1,5}", "u": r"\d", "w": r"\d",
 }  # fmt: skip
 _DIRECTIVE = re.compile(r"%(?:(E(?:\d|\*)?[Sfz]|\d?f)|([A-Za-z%]))")
+_LENGTH = re.compile(r"\{\d+(?:,\d+)?\}")
+_ANY_LENGTH = re.compile(r"\{\d+,\d+\}")
 _PLACES = 9
+_LONGEST = 1000  # directives and characters of plain text; a longer argument is kept as text
 
 
 @dataclass(frozen=True)
@@ -65,23 +68,12 @@ def time_format(argument: str) -> TimeFormat | None:
     """How ``%START_TIME(argument)%`` prints; None when the argument has a directive that no date can be made of."""
     if not argument:
         return RFC3339
-    for short, whole in _WHOLE.items():
-        argument = argument.replace(f"%{short}", whole)
-    atoms: list[tuple[str, str]] = []  # (name or "", pattern)
-    position = 0
-    for found in _DIRECTIVE.finditer(argument):
-        atoms += [("", re.escape(char)) for char in argument[position : found.start()]]
-        fraction, letter = found.groups()
-        if fraction:
-            atoms += _fraction(fraction)
-        elif letter == "%":
-            atoms.append(("", "%"))
-        elif letter in _ATOMS:
-            atoms.append((letter, _ATOMS[letter]))
-        else:
-            return None
-        position = found.end()
-    atoms += [("", re.escape(char)) for char in argument[position:]]
+    atoms = _atoms(argument)
+    if atoms is None or len(atoms) > _LONGEST:
+        return None
+    patterns = [pattern for _, pattern in atoms]
+    if not (_is_clear(patterns) and _is_clear(reversed(patterns))):
+        return None
     names = {name for name, _ in atoms}
     if not ("s" in names or names >= {"m", "d"} or names >= {"b", "d"}):
         return None
@@ -91,10 +83,56 @@ def time_format(argument: str) -> TimeFormat | None:
         parts += f"(?P<{name}>{pattern})" if name and name not in seen else f"(?:{pattern})"
         seen.add(name)
     return TimeFormat(
-        "".join(f"(?:{pattern})" for _, pattern in atoms),
-        "".join(f"(?:{pattern})" for _, pattern in reversed(atoms)),
+        "".join(f"(?:{pattern})" for pattern in patterns),
+        "".join(f"(?:{pattern})" for pattern in reversed(patterns)),
         re.compile(parts),
     )
+
+
+def _atoms(argument: str) -> list[tuple[str, str]] | None:
+    """What an argument prints, in order: a directive's letter, or "" for plain text, and the pattern."""
+    atoms: list[tuple[str, str]] = []
+    position = 0
+    for found in _DIRECTIVE.finditer(argument):
+        atoms += [("", re.escape(char)) for char in argument[position : found.start()]]
+        fraction, letter = found.groups()
+        if fraction:
+            atoms += _fraction(fraction)
+        elif letter == "%":
+            atoms.append(("", "%"))
+        elif letter in _WHOLE:
+            atoms += _atoms(_WHOLE[letter]) or []
+        elif letter in _ATOMS:
+            atoms.append((letter, _ATOMS[letter]))
+        else:
+            return None
+        position = found.end()
+    return atoms + [("", re.escape(char)) for char in argument[position:]]
+
+
+def _is_clear(patterns: Iterable[str]) -> bool:
+    """Whether it shows where each value of any length ends (such as `%s`): what ends it comes before the next one.
+
+    Else a text that fits only nearly would be tried in each way to cut it, and none would be the right one.
+    """
+    unended: frozenset[str] = frozenset()  # what the last value of any length may go on with
+    for pattern in patterns:
+        characters = _characters(pattern)
+        if not unended & characters:
+            unended = frozenset()
+        if _ANY_LENGTH.search(pattern):
+            if unended:
+                return False
+            unended = characters
+    return True
+
+
+@cache
+def _characters(pattern: str) -> frozenset[str]:
+    """The characters that a pattern takes, as far as they are ASCII."""
+    items = re.findall(r"\[[^\]]*\]|\\?.", _LENGTH.sub("", pattern), re.DOTALL)
+    one = re.compile("|".join(item for item in items if item != "|"), re.ASCII | re.DOTALL)
+    return frozenset(char for char in map(chr, range(128)) if one.fullmatch(char))
 
 
 def _fraction(directive: str) -> list[tuple[str, str]]:

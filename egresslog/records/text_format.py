@@ -26,8 +26,11 @@ from egresslog.records.ambiguity import Ambiguity, Span
 from egresslog.records.fields import NUMBER, Part, parts_of, strict_pattern
 from egresslog.records.operators import ValueKind
 from egresslog.records.schema import Column
+from egresslog.records.surrogates import byte_offset
 from egresslog.records.template import Template
 
+_NESTED = 25
+_SHOWN = 60  # characters of a literal that a reason shows
 _NUMBERS = {ValueKind.NUMBER, ValueKind.LENIENT}
 _DIGITS = re.compile(NUMBER, re.ASCII)
 _EXPECTED = {
@@ -170,17 +173,27 @@ class TextFormat:
 
     def reach(self, line: str) -> int:
         """About how far, from the left, a line fits: quick, to choose the format that ``explain`` is asked of."""
-        found = self._progress.match(line)
-        return found.end() if found else 0
+        position = 0
+        for pattern in self._progress:
+            found = pattern.match(line, position)
+            if not found:
+                return position
+            position = found.end()
+            if found.lastindex is None:  # not all of it
+                break
+        return position
 
     @cached_property
-    def _progress(self) -> re.Pattern[str]:
-        pattern = ""
-        for index in range(len(self.parts) - 1, -1, -1):
-            part, after = self.parts[index], self.literals[index + 1]
-            value = part.wide(backward=False) if part.hard else r'[^" ]*' if after.startswith(" ") else r'[^"]*'
-            pattern = f"(?:{value}(?:{re.escape(after)}{pattern})?)?"
-        return re.compile(re.escape(self.literals[0]) + pattern, re.ASCII)
+    def _progress(self) -> list[re.Pattern[str]]:
+        """Patterns of some fields each, as deep as `re` can nest; a group at the end is set if all of one fits."""
+        patterns = [re.compile(re.escape(self.literals[0]) + "()")]
+        for start in range(0, len(self.parts), _NESTED):
+            pattern = "()"
+            for part, after in reversed([*zip(self.parts, self.literals[1:], strict=True)][start : start + _NESTED]):
+                value = part.wide(backward=False) if part.hard else r'[^" ]*' if after.startswith(" ") else r'[^"]*'
+                pattern = f"(?:{value}(?:{re.escape(after)}{pattern})?)?"
+            patterns.append(re.compile(pattern, re.ASCII))
+        return patterns
 
     def explain(self, line: str) -> LineError:
         """Says where, from the left, the line stops to fit."""
@@ -247,12 +260,12 @@ def _flip(found: re.Match[str], size: int) -> list[Span]:
 
 
 def _error(line: str, position: int, reason: str) -> LineError:
-    byte = len(line[:position].encode("utf-8", "surrogatepass" if position < len(line) else "surrogateescape"))
+    byte = byte_offset(line, position)
     return LineError(f"{reason} at byte {byte}", byte)
 
 
 def _after(literals: tuple[str, ...], parts: tuple[Part, ...], index: int) -> str:
-    what = f"expected {literals[index]!r}" if literals[index] else "expected the end of the line"
+    what = f"expected {literals[index][:_SHOWN]!r}" if literals[index] else "expected the end of the line"
     return f"{what} after {parts[index - 1].label}" if index else f"{what} at the beginning,"
 
 

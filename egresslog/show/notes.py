@@ -32,10 +32,13 @@ def write_notes(
     print_coverage(console, scan.coverage)
     _write_formats(console, scan)
     if where:
-        console.print(
-            Text(f"{scan.selected:,} of {plural(scan.counts.records, 'record')} pass the filter", style="dim")
-        )
+        matching = f"{scan.selected:,} of {plural(scan.counts.records, 'record')} match the filters"
+        is_empty = scan.counts.records and not scan.selected
+        console.print(_warning(matching) if is_empty else Text(matching, style="dim"))
     _write_uncaptured(console, scan)
+    if scan.unauthenticated:
+        server = safe(scan.unauthenticated)
+        console.print(_warning(f"{server} did not prove who it is (no TLS, or insecure-skip-tls-verify)"))
     for note in scan.notes:
         console.print(Text(f"note: {safe(note)}", style="dim"))
     if scan.unknown_keys:

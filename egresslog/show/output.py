@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from egresslog.errors import UsageError
+from egresslog.errors import EgresslogError, UsageError
+from egresslog.temporary import replacing
 
+STANDARD_OUTPUT = "standard output"  # its name in messages
 _SUFFIXES = {
     ".csv": "csv", ".htm": "html", ".html": "html", ".json": "json", ".jsonl": "ndjson", ".md": "markdown",
     ".ndjson": "ndjson", ".parquet": "parquet", ".txt": "table", ".yaml": "yaml", ".yml": "yaml",
@@ -45,48 +48,108 @@ def _on_terminal() -> bool:
 def check(path: str | None, inputs: Sequence[str] = ()) -> None:
     """Finds out before a long read whether a file can be written after it.
 
+    Args:
+        path: of the output; None: standard output.
+        inputs: files that must not be written, ``-`` for standard input: logs, and files that options name.
+
     Raises:
         UsageError: the file is one of the ``inputs``, a directory, or in a directory that is missing or not writable.
     """
+    identity = _identity(path)
+    if identity and any(identity == _identity(name, standard_input=True) for name in inputs):
+        raise UsageError(f"{path or 'standard output'}: is one of the input files, and would be overwritten")
     if path is None:
         return
-    target = Path(path)
-    for name in inputs:
-        if target.exists() and Path(name).exists() and target.samefile(name):
-            raise UsageError(f"{path}: is one of the input files, and would be overwritten")
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{path}: cannot be written: is a directory")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
         raise UsageError(f"{path}: cannot be written: no such directory, or no permission")
 
 
-@contextmanager
-def opened(path: str | None) -> Iterator[IO[bytes]]:
-    """Standard output, or a file that appears under its name when it is complete.
+def check_different(rejects: str | None, output: str | None) -> None:
+    """Checks that the rejects go elsewhere than the output.
 
     Raises:
-        UsageError: standard output is closed.
+        UsageError: both go to one file, whatever links lead to it.
+    """
+    identity = _identity(rejects) if rejects is not None else None
+    if identity and identity == _identity(output):
+        where = "standard output" if output is None else f"--output-file {output}"
+        raise UsageError(f"--rejects {rejects}: is the same file as {where}: give another one")
+
+
+def _identity(path: str | None, *, standard_input: bool = False) -> tuple[object, ...] | None:
+    """What is equal for two names of one file; None where nothing could be lost, such as in /dev/null or a terminal.
+
+    Args:
+        path: None: standard output.
+        standard_input: ``-`` is standard input, and no file of this name.
+    """
+    try:
+        if path is None or (standard_input and path == "-"):
+            stream = sys.stdout if path is None else sys.stdin
+            status = os.fstat(stream.fileno())
+        else:
+            status = Path(path).stat()
+    except FileNotFoundError:
+        return (os.path.realpath(path),) if path is not None else None
+    except (AttributeError, OSError, ValueError):  # a stream that is closed, or no file of the operating system
+        return None
+    if stat.S_ISCHR(status.st_mode):
+        null = status.st_rdev == Path(os.devnull).stat().st_rdev
+        return None if null or standard_input else (status.st_rdev,)
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def opened(path: str | None, *, required: bool = True) -> Iterator[IO[bytes]]:
+    """Standard output, or a file that appears under its name when it is complete.
+
+    A reader of a pipe that has seen enough (``| head``) ends the block, and what follows decides how the command ends.
+
+    Args:
+        path: of the file; None: standard output.
+        required: there must be a standard output. Else what is written to one that is closed is dropped.
+
+    Raises:
+        UsageError: standard output is closed (``>&-``).
         OSError: writing failed (a full disk); nothing half-written is left.
     """
-    if path is None:
-        if sys.stdout is None:
-            raise UsageError("standard output is closed: give a file with --output-file")
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = Path(path)
-    if target.exists() and not target.is_file():  # /dev/null, a named pipe
-        with target.open("wb") as out:
-            yield out
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with part.open("xb") as out:
+        with _target(path, required=required) as out:
             yield out
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
+            out.flush()
+    except BrokenPipeError:
+        if path is None:
+            discard(sys.stdout)
+    except OSError as error:
+        if error.filename is None and not isinstance(error, EgresslogError):
+            error.filename = path or STANDARD_OUTPUT
         raise
+
+
+@contextmanager
+def _target(path: str | None, *, required: bool) -> Iterator[IO[bytes]]:
+    if path is not None:
+        target = Path(path)
+        special = target.exists() and not target.is_file()  # /dev/null, a named pipe
+        with target.open("wb") if special else replacing(target) as out:
+            yield out
+    elif sys.stdout is not None:
+        yield sys.stdout.buffer
+    elif required:
+        raise UsageError("standard output is closed: give a file with --output-file")
+    else:
+        with Path(os.devnull).open("wb") as out:
+            yield out
+
+
+def discard(stream: IO[str]) -> None:
+    """Drops what was not written yet, and all that follows: Python would fail once more when it flushes at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 SCHEMA = {"schema": 1}  # of every JSON object; docs/output.md has the rule for changing it

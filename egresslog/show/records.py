@@ -18,7 +18,7 @@ from egresslog.records.schema import ERA
 from egresslog.scan import Scan
 from egresslog.show.table import AlignedTable, TableColumn
 from egresslog.show.terminal import ColorMode, Terminal
-from egresslog.show.values import plain, safe_column, time_texts
+from egresslog.show.values import HOST_COLUMNS, plain, safe_column, time_texts
 
 # What fits a terminal's width; `wide` and the machine forms have all columns.
 BRIEF = ("start_time", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
@@ -161,7 +161,7 @@ def as_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordTable:
     for name in columns:
         column = batch[name]
         text = pa.array(time_texts(batch, name), pa.string()) if pa.types.is_timestamp(column.type) else column
-        arrays[name] = safe_column(text, formulas=True)
+        arrays[name] = safe_column(name, text, formulas=True)
     return pa.table(arrays)
 
 
@@ -198,8 +198,12 @@ class RecordTable:
         kinds = [schema.field(name).type for name in columns]
         numbers = [pa.types.is_integer(kind) for kind in kinds]
         fixed = [number or pa.types.is_timestamp(kind) for number, kind in zip(numbers, kinds, strict=True)]
-        columns_shown = map(TableColumn, titles, numbers, fixed)
-        self._table = AlignedTable(terminal, list(columns_shown))
+        hosts = [name in HOST_COLUMNS for name in columns]
+        columns_shown = [
+            TableColumn(title, number, is_fixed, is_host=is_host)
+            for title, number, is_fixed, is_host in zip(titles, numbers, fixed, hosts, strict=True)
+        ]
+        self._table = AlignedTable(terminal, columns_shown)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the records of a batch."""

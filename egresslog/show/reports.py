@@ -19,7 +19,7 @@ from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.records import as_text, write_csv
 from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ColorMode, Terminal, code_style
-from egresslog.show.values import plain, plural, safe, size
+from egresslog.show.values import plain, plural, safe_value, size
 from egresslog.timespec import rfc3339
 
 if TYPE_CHECKING:  # narwhals, which `parse` does not need
@@ -164,7 +164,7 @@ def human(name: str, value: Any, by: Sequence[str] = ()) -> str:
     if value is None:
         return "-"
     if name in by or not isinstance(value, int | float):
-        return safe(str(value))
+        return safe_value(name, value)
     if name == "share":
         return f"{value:.1%}"
     if name in _BYTES:

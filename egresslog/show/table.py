@@ -8,19 +8,20 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from egresslog.show.terminal import Terminal, code_style
-from egresslog.show.values import safe
+from egresslog.show.values import safe, safe_host
 
 _WIDEST = 60  # columns of one cell in a table whose rows are not all known: a path may have kilobytes
 _PAGE = 500  # rows
 
 
 class TableColumn(NamedTuple):
-    """A column: its title, whether it holds numbers, whether it is never cut, and its width to begin with."""
+    """A column: its title, whether it holds numbers, is never cut, its first width, and whether it holds hosts."""
 
     title: str
     is_number: bool = False
     is_fixed: bool = False
     width: int = 0
+    is_host: bool = False
 
 
 class AlignedTable:
@@ -38,7 +39,12 @@ class AlignedTable:
         """Adds rows of values, page by page; the response code is a row's color."""
         for row, code in zip(rows, codes, strict=True):
             style = code_style(code)
-            self.add([Text("-" if value is None else safe(str(value)), style) for value in row])
+            self.add(
+                [
+                    Text("-" if value is None else (safe_host if column.is_host else safe)(str(value)), style)
+                    for column, value in zip(self._columns, row, strict=True)
+                ]
+            )
         if len(self._page) >= _PAGE:
             self.flush()
 

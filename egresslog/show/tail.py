@@ -12,7 +12,7 @@ from rich.text import Text
 from egresslog.show.records import Json
 from egresslog.show.table import AlignedTable, TableColumn
 from egresslog.show.terminal import ColorMode, Terminal, code_style, errors
-from egresslog.show.values import plain, plural, safe
+from egresslog.show.values import plain, plural, safe, safe_value
 from egresslog.sources.cluster.log_timestamps import strip_timestamps
 from egresslog.sources.coverage import Notice
 
@@ -31,6 +31,7 @@ _COLUMNS = (
 )
 _READ = ("start_time", "origin", "host", "method", "path", "response_code", "response_flags", "bytes_sent", "duration",
          "upstream_ip")  # fmt: skip
+_HOST = 2  # its place in _COLUMNS
 _CLOCK = slice(11, 23)  # of 2026-11-22T22:28:08.827Z
 _COLORS = ("cyan", "green", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta", "bright_blue")
 _SHORT = 20  # characters of a pod's name
@@ -113,7 +114,7 @@ class TailTable:
                 time[_CLOCK] if time else None, _pod(origin, short=self._short), host, request,
                 f"{'-' if code is None else code}{f' {flags}' if flags else ''}", sent, duration, ip,
             )  # fmt: skip
-            cells = [Text("-" if value is None else safe(str(value)), bad) for value in values]
+            cells = [Text(safe_value("host" if at == _HOST else "", value), bad) for at, value in enumerate(values)]
             cells[1].stylize(self._style(origin))
             self._table.add([cells[at] for at in self._shown])
         self._table.flush()

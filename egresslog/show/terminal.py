@@ -66,8 +66,8 @@ class Terminal:
     """Where a table for people goes: standard output or a file."""
 
     def __init__(self, out: IO[bytes], color: ColorMode) -> None:
-        stream = sys.stdout if out is sys.stdout.buffer else io.TextIOWrapper(out, "utf-8", write_through=True)
-        self._stream = stream
+        is_output = sys.stdout is not None and out is sys.stdout.buffer
+        self._stream = stream = sys.stdout if is_output else io.TextIOWrapper(out, "utf-8", write_through=True)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # LANG=C must not end in a traceback
         self.console = console(stream, color)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -12,26 +13,56 @@ import pyarrow.compute as pc
 from egresslog.records.schema import PRECISION
 from egresslog.timespec import rfc3339
 
-# What a terminal obeys or what turns text around: C0 and C1 controls, DEL, line separators, bidirectional marks.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-# What a spreadsheet takes for a formula (OWASP, "CSV Injection").
-_FORMULA = r"^[=+\-@\t\r]"
-_UNSAFE_RE2 = r"[\x00-\x1f\x7f-\x{9f}\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}\x{feff}]"
+# Characters that show nothing although they are letters, marks of their own, or symbols (Unicode's
+# Default_Ignorable_Code_Point beyond the categories below, and the blank Braille pattern).
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_ZERO_WIDTH = frozenset({"Mn", "Me"})  # marks on the character before, variation selectors
+# What a spreadsheet takes for a formula (OWASP, "CSV Injection"), also in full width (which Excel and LibreOffice fold)
+# and after white space, which they may strip.
+_SIGNS = r"=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}\x{fe62}\x{fe63}\x{fe66}\x{fe6b}\x{2212}"
+_FORMULA = rf"^[\s\pZ\x{{feff}}]*[{_SIGNS}]|^[\t\r\n]"
+_PLAIN = r"^[\x20-\x7e]*$"
+
+#: Columns of names that are ASCII on the wire, where a letter that only looks like another is always somebody's trick.
+HOST_COLUMNS = frozenset({"host", "authority", "requested_server_name", "upstream_cluster"})
+
+
+@lru_cache(10_000)
+def _shown(char: str) -> str:
+    """A character, or its escape if it shows nothing or changes what others show."""
+    # Not printable: categories C* (controls, bidirectional marks, tags, private use, unassigned) and Z* but the blank.
+    if char.isprintable() and char not in _BLANK and unicodedata.category(char) not in _ZERO_WIDTH:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def safe(text: str) -> str:
-    """Text that no terminal obeys: control characters become visible escapes."""
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """Text that no terminal obeys and that hides nothing: characters that are not seen become visible escapes."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
 
 
-def safe_column(column: pa.Array, *, formulas: bool = False) -> pa.Array:
-    """As ``safe``, for a column; with ``formulas`` text that a spreadsheet would compute gets a ``'`` in front."""
+def safe_host(text: str) -> str:
+    """As ``safe``, for a name that is ASCII on the wire: all else is escaped, such as a Cyrillic letter."""
+    return text if text.isascii() and text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def safe_value(name: str, value: Any) -> str:
+    """A value of a column as safe text; ``-`` for none."""
+    if value is None:
+        return "-"
+    return safe_host(str(value)) if name in HOST_COLUMNS else safe(str(value))
+
+
+def safe_column(name: str, column: pa.Array, *, formulas: bool = False) -> pa.Array:
+    """As ``safe_value``, for a column; ``formulas``: what a spreadsheet would compute gets a ``'`` in front."""
     if not pa.types.is_string(column.type):
         return column
-    if pc.any(pc.match_substring_regex(column, _UNSAFE_RE2)).as_py():
-        column = pa.array([None if value is None else safe(value) for value in column.to_pylist()], pa.string())
-    if formulas and pc.any(pc.match_substring_regex(column, _FORMULA)).as_py():
-        column = pc.replace_substring_regex(column, f"({_FORMULA})", r"'\1")
+    is_formula = pc.match_substring_regex(column, _FORMULA)
+    if not pc.all(pc.match_substring_regex(column, _PLAIN)).as_py():
+        texts = [None if value is None else safe_value(name, value) for value in column.to_pylist()]
+        column = pa.array(texts, pa.string())
+    if formulas and pc.any(is_formula).as_py():
+        column = pc.if_else(is_formula, pc.binary_join_element_wise("'", column, ""), column)
     return column
 
 

@@ -17,8 +17,9 @@ from egresslog.show.probe import document, print_probe
 from egresslog.show.reports import markdown_cell
 from egresslog.show.table import TableColumn, print_table
 from egresslog.show.terminal import ROWS, ColorMode, Terminal
-from egresslog.show.values import plural, safe
+from egresslog.show.values import plural, safe, safe_host
 from egresslog.verification.exclusivity import Exclusivity, ExclusivityState
+from egresslog.verification.findings import FINDINGS
 from egresslog.verification.queries import Finding
 from egresslog.verification.result import HostVerdict, Verification
 from egresslog.verification.verdict import MEANINGS, Verdict
@@ -94,7 +95,7 @@ def _write_terminal(terminal: Terminal, verdicts: Verification) -> None:
         rows: list[list[Text | str]] = [
             [
                 styled(host.verdict),
-                Text(safe(host.host), style="bold"),
+                Text(safe_host(host.host), style="bold"),
                 _tally(host),
                 _codes(host),
             ]
@@ -121,7 +122,7 @@ def styled(verdict: Verdict) -> Text:
 def _print_host(terminal: Terminal, host: HostVerdict) -> None:
     style = Style(color=_STYLES[host.verdict], bold=True)
     console = terminal.console
-    console.print(Text.assemble((f"{host.verdict}  ", style), (safe(host.host), "bold")))
+    console.print(Text.assemble((f"{host.verdict}  ", style), (safe_host(host.host), "bold")))
     terminal.print_sentence(Text(exclusivity_text(host.exclusivity)), 2, hanging=2)
     tally = f" ({_tally(host)})" if host.counts else ""
     terminal.print_sentence(Text(f"{MEANINGS[host.verdict]}{tally}"), 2)
@@ -177,7 +178,7 @@ def _print_finding(terminal: Terminal, finding: Finding) -> None:
     count = f" ({finding.count:,})" if finding.count > 1 else ""
     level = (finding.level, _LEVELS[finding.level])
     terminal.print_sentence(
-        Text.assemble(level, f" {finding.code} {finding.name}{count}: {finding.message}"), 2, hanging=2
+        Text.assemble(level, f" {finding.code} {finding.name}{count}: {safe(finding.message)}"), 2, hanging=2
     )
     if finding.advice:
         terminal.print_sentence(Text(finding.advice, style="dim"), 4)
@@ -194,9 +195,9 @@ def _markdown(verdicts: Verification) -> Iterator[str]:
     yield "| host | verdict | exclusivity | cases |\n| --- | --- | --- | --- |"
     for host in verdicts:
         words = (f"**{_words(host.verdict)}**", _words(host.exclusivity.state), _words(_tally(host)))
-        yield f"| {markdown_cell(safe(host.host))} | {' | '.join(words)} |"
+        yield f"| {markdown_cell(safe_host(host.host))} | {' | '.join(words)} |"
     for host in verdicts:
-        yield f"\n## {markdown_cell(safe(host.host))}: {_words(host.verdict)}\n"
+        yield f"\n## {markdown_cell(safe_host(host.host))}: {_words(host.verdict)}\n"
         yield f"{markdown_cell(exclusivity_text(host.exclusivity))}\n"
         yield from _markdown_findings(host.findings)
     if verdicts.findings:
@@ -208,10 +209,19 @@ def _markdown(verdicts: Verification) -> Iterator[str]:
         yield f"| {' | '.join(markdown_cell(safe(cell)) for cell in cells)} |"
 
 
+def _markdown_message(finding: Finding) -> str:
+    """What happened; what follows the words of the finding's kind comes from the logs."""
+    cause = FINDINGS[finding.name].cause
+    if not finding.message.startswith(cause):
+        return markdown_cell(safe(finding.message))
+    return cause + markdown_cell(safe(finding.message.removeprefix(cause)))
+
+
 def _markdown_findings(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         count = f", {finding.count:,}" if finding.count else ""
-        yield f"- **{finding.code} {finding.name}** {finding.level}{count}: {finding.message} {finding.advice}".rstrip()
+        about = f"{_markdown_message(finding)} {finding.advice}".rstrip()
+        yield f"- **{finding.code} {finding.name}** {finding.level}{count}: {about}"
         if finding.evidence:
             # Four blanks more than the list make it code, whatever backticks a client wrote.
             yield ""

@@ -11,7 +11,7 @@ from rich.text import Text
 from egresslog.live.watch import Change, Code
 from egresslog.show import verification as show
 from egresslog.show.terminal import ColorMode, Terminal
-from egresslog.show.values import safe
+from egresslog.show.values import safe_host
 from egresslog.timespec import rfc3339
 from egresslog.verification.result import Verification
 
@@ -51,7 +51,7 @@ def _line(change: Change) -> Text:
     before = f"{change.before or 'new'} -> " if change.before != change.after else ""
     codes = [f"+{code} {name}" for code, name in change.came] + [f"-{code} {name}" for code, name in change.went]
     return Text.assemble(
-        (f"{_time(change)}  ", "dim"), (safe(change.host), "bold"), f"  {before}", verdict, f"  {' '.join(codes)}"
+        (f"{_time(change)}  ", "dim"), (safe_host(change.host), "bold"), f"  {before}", verdict, f"  {' '.join(codes)}"
     )
 
 

@@ -12,7 +12,7 @@ from egresslog.sources.cluster.pods import Container
 _DIAGNOSTICS_KEPT = 20  # per container
 
 
-@dataclass
+@dataclass(slots=True)
 class Gap:
     """A piece of a log that was not read, or may not have been read.
 
@@ -28,7 +28,7 @@ class Gap:
     lines: int = field(default=0, compare=False)
 
 
-@dataclass
+@dataclass(slots=True)
 class Coverage:
     """What was read of one container's log.
 

@@ -5,54 +5,24 @@ Compression is detected by content, because rotated logs are renamed at will.
 
 from __future__ import annotations
 
-import bz2
-import codecs
-import gzip
 import io
 import lzma
+import os
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-
 from egresslog.errors import SourceError
 from egresslog.records.chunk import MAX_LINE, Chunk
+from egresslog.sources.content import PEEK, detect_encoding, opener
 from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import STDIN, Source
 
 BLOCK = 1024 * 1024
-_PEEK = 512
 _PIECE = 512
-
-Opener = Callable[[IO[bytes]], Any]
-
-
-def _arrow(codec: str) -> Opener:
-    return lambda raw: pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), codec)
-
-
-# The first bytes of a file -> how to decompress it.
-COMPRESSED: dict[bytes, Opener] = {
-    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
-    b"\x28\xb5\x2f\xfd": _arrow("zstd"),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
-    b"\x04\x22\x4d\x18": _arrow("lz4"),
-}
-#: The first bytes of files that hold no lines -> what to tell the user.
-NOT_LOGS = {
-    b"PK\x03\x04": "is a zip archive: unpack it first",
-    b"7z\xbc\xaf": "is a 7z archive: unpack it first",
-    b"PAR1": "is a Parquet file, not a log",
-    b"SQLite format 3": "is a database, not a log",
-    b"\x7fELF": "is a program, not a log",
-}
-_TAR_MARK = slice(257, 262)
-#: Byte order mark -> encoding: Windows PowerShell writes `kubectl logs > file` as UTF-16.
-UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Iterator[Chunk]:
@@ -64,17 +34,31 @@ def chunks(source: Source, progress: Callable[[int], None] | None = None) -> Ite
         source: the file, or standard input.
         progress: called with the number of stored bytes just read.
 
+    A file is read as far as it goes when it is opened, and to the end of the line that it ends within.
+
     Raises:
-        SourceError: the file cannot be read, or not to its end. All lines before have been yielded.
+        SourceError: the file cannot be read, or not to its end. All lines before have been yielded. Or it is a device,
+            or a pipe whose first line is longer than MAX_LINE.
     """
     try:
         if source.origin == STDIN:
-            yield from _read(sys.stdin.buffer, source.origin, progress)
+            yield from _read(standard_input(), source.origin, progress)
         else:
             with Path(source.path or source.origin).open("rb", buffering=0) as raw:
                 yield from _read(raw, source.origin, progress)
     except OSError as error:
         raise error if isinstance(error, SourceError) else SourceError(source.origin, os_reason(error)) from None
+
+
+def standard_input() -> IO[bytes]:
+    """The bytes of standard input.
+
+    Raises:
+        SourceError: it is closed (``<&-``).
+    """
+    if sys.stdin is None:
+        raise SourceError(STDIN, "there is no standard input")
+    return sys.stdin.buffer
 
 
 class _Counted(io.RawIOBase):
@@ -95,21 +79,51 @@ class _Counted(io.RawIOBase):
 
 
 def _read(raw: IO[bytes], origin: str, progress: Callable[[int], None] | None) -> Iterator[Chunk]:
+    size = stored_size(raw, origin)
     buffered = io.BufferedReader(_Counted(raw, progress), BLOCK)
-    start = buffered.peek(_PEEK)[:_PEEK]
-    for mark, reason in NOT_LOGS.items():
-        if start.startswith(mark):
-            raise SourceError(origin, reason)
-    opener = next((opener for mark, opener in COMPRESSED.items() if start.startswith(mark)), None)
-    yield from _lines(opener(buffered).read1 if opener else buffered.read1, origin, compressed=opener is not None)
+    unpack = opener(buffered.peek(PEEK)[:PEEK], origin)
+    cutter = LineCutter(origin, endless=size is None)
+    if unpack:
+        yield from _lines(_gathered(unpack(buffered).read1), cutter, origin, compressed=True)
+    else:
+        yield from _lines(_blocks(buffered.read1, size), cutter, origin, compressed=False)
 
 
-def _lines(read: Callable[[int], bytes], origin: str, *, compressed: bool) -> Iterator[Chunk]:
-    cutter = LineCutter(origin)
+def stored_size(file: IO[bytes], origin: str) -> int | None:
+    """The size of an open file in bytes; None where it is not known, and may be endless: pipes, and files of /proc.
+
+    Raises:
+        SourceError: it is a device, such as /dev/zero. A terminal is none, nor is /dev/null.
+    """
+    try:
+        descriptor = file.fileno()
+    except OSError:  # no file of the operating system, as in a notebook
+        return None
+    status = os.fstat(descriptor)
+    is_device = stat.S_ISBLK(status.st_mode) or (stat.S_ISCHR(status.st_mode) and not os.isatty(descriptor))
+    if is_device and status.st_rdev != Path(os.devnull).stat().st_rdev:
+        raise SourceError(origin, "is a device, not a log")
+    return status.st_size or None if stat.S_ISREG(status.st_mode) else None
+
+
+def _blocks(read: Callable[[int], bytes], size: int | None) -> Iterator[bytes]:
+    """The blocks of a file; a file that grows faster than it is read would have no end."""
+    position = 0
+    while block := read(BLOCK):
+        position += len(block)
+        if size is not None and position >= size:
+            kept = max(0, len(block) - (position - size))
+            cut = kept if block[:kept].endswith(b"\n") else block.find(b"\n", kept) + 1
+            if cut:
+                yield block[:cut]
+                return
+        yield block
+
+
+def _lines(blocks: Iterator[bytes], cutter: LineCutter, origin: str, *, compressed: bool) -> Iterator[Chunk]:
     problem: SourceError | None = None
     decode: Callable[[bytes], bytes] | None = None
     started = False
-    blocks = _gathered(read) if compressed else iter(lambda: read(BLOCK), b"")
     while True:
         try:
             block = next(blocks, b"")
@@ -150,9 +164,13 @@ def _gathered(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 class LineCutter:
-    """Cuts blocks into chunks of whole lines."""
+    """Cuts blocks into chunks of whole lines.
 
-    def __init__(self, origin: str) -> None:
+    ``endless``: what is read may have no end, and a first line longer than MAX_LINE is an error.
+    """
+
+    def __init__(self, origin: str, *, endless: bool = False) -> None:
+        self._endless = endless
         self.number = 1  # of the first line that was not returned yet
         self._origin = origin
         self._tail: list[bytes] = []
@@ -160,7 +178,11 @@ class LineCutter:
         self._skipping = False  # the rest of a line that is too long
 
     def feed(self, block: bytes) -> Iterator[Chunk]:
-        """The chunk of the lines that a block completes, if there are any."""
+        """The chunk of the lines that a block completes, if there are any.
+
+        Raises:
+            SourceError: the first line does not end.
+        """
         if self._skipping:
             _, newline, block = block.partition(b"\n")
             self._skipping = not newline
@@ -174,6 +196,8 @@ class LineCutter:
             self._tail.append(block[cut:])
             self._size += len(block) - cut
         if self._size > MAX_LINE:
+            if self._endless and self.number == 1:
+                raise SourceError(self._origin, f"the first line is longer than {MAX_LINE} bytes: this is no log")
             yield from self.finish(f"longer than {MAX_LINE} bytes, not read further,")
             self._skipping = True
 
@@ -183,22 +207,3 @@ class LineCutter:
             yield Chunk(b"".join(self._tail)[:MAX_LINE], self._origin, self.number, broken)
             self.number += 1
         self._tail, self._size = [], 0
-
-
-def detect_encoding(block: bytes, origin: str) -> tuple[Callable[[bytes], bytes] | None, bytes]:
-    """How to turn text that begins with ``block`` into UTF-8 (None: it is), and the block without byte order mark.
-
-    Raises:
-        SourceError: it is an archive.
-    """
-    if block[_TAR_MARK] == b"ustar":
-        raise SourceError(origin, "is a tar archive: unpack it first")
-    for mark, encoding in UTF16.items():
-        if block.startswith(mark):
-            return _recoder(encoding), block.removeprefix(mark)
-    return None, block.removeprefix(codecs.BOM_UTF8)
-
-
-def _recoder(encoding: str) -> Callable[[bytes], bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    return lambda block: decoder.decode(block).encode("utf-8", "replace")

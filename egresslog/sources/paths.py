@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egresslog.errors import SourceError
+from egresslog.networks import Network
 from egresslog.sources.coverage import Coverage
 from egresslog.sources.messages import os_reason
 
 STDIN = "-"
+_NO_FILES = (
+    (stat.S_ISFIFO, "a named pipe, not read; name it to read it"),
+    (stat.S_ISSOCK, "a socket, not read"),
+    (stat.S_ISCHR, "a device, not read"),
+    (stat.S_ISBLK, "a device, not read"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ class Sources:
         coverage: of each container, if the sources are logs of containers.
         advice: why there may be no access log in them.
         uncaptured: pods in scope of which some or all traffic leaves no line, and why.
+        unauthenticated: the API server, if the logs came from one that did not prove to be the cluster's; else "".
+        ranges: those of pods and Services, as the cluster says.
+        api_server: the addresses of the cluster's API server, as the cluster says.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -51,13 +61,16 @@ class Sources:
     coverage: list[Coverage] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
     uncaptured: list[str] = field(default_factory=list)
+    unauthenticated: str = ""
+    ranges: tuple[Network, ...] = ()
+    api_server: tuple[Network, ...] = ()
 
 
 def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> Sources:
     """Expands paths: a directory stands for all files below it, a glob for what it matches, ``-`` for standard input.
 
-    A file that is named twice, also through a link as in /var/log/containers, is read once. Hidden files, pipes and
-    sockets in directories are skipped.
+    A file that is named twice, also through a link as in /var/log/containers, is read once. Hidden files, pipes,
+    sockets and devices in directories are skipped, also those behind a link.
     """
     sources = Sources()
     seen: dict[tuple[int, int] | str, str] = {}
@@ -103,14 +116,38 @@ def _expand(text: str) -> Iterator[str | SourceError | _Skipped]:
             names = [name for name in names if not Path(name).is_dir()]
         if not names:
             yield SourceError(text, "no file matches")
+        yield from _expand_names(names)
+        return
+    if text == STDIN or not Path(text).is_dir():
+        yield text
+        return
+    yield from _expand_directory(text)
+
+
+def _expand_names(names: Iterable[str]) -> Iterator[str | SourceError | _Skipped]:
+    """What a glob matched."""
     for name in names:
-        if name == STDIN or not Path(name).is_dir():
-            yield name
-            continue
-        entries = list(_walk(Path(name)))
-        yield from entries
-        if all(isinstance(entry, _Skipped) for entry in entries):
-            yield SourceError(name, "no file in this directory")
+        if Path(name).is_dir():
+            yield from _expand_directory(name)
+        else:
+            yield _file(name)
+
+
+def _expand_directory(name: str) -> Iterator[str | SourceError | _Skipped]:
+    entries = list(_walk(Path(name)))
+    yield from entries
+    if all(isinstance(entry, _Skipped) for entry in entries):
+        yield SourceError(name, "no file in this directory")
+
+
+def _file(name: str) -> str | _Skipped:
+    """A file that was found and not named: only a regular one is read, also behind a link. A pipe might never end."""
+    try:
+        mode = Path(name).stat().st_mode
+    except OSError:
+        return name  # told when it is read
+    reason = next((reason for test, reason in _NO_FILES if test(mode)), None)
+    return _Skipped(name, reason) if reason else name
 
 
 def _walk(directory: Path) -> Iterator[str | SourceError | _Skipped]:
@@ -124,8 +161,7 @@ def _walk(directory: Path) -> Iterator[str | SourceError | _Skipped]:
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
-            if entry.is_file() or entry.is_symlink():
-                yield str(entry)
+            yield _file(str(entry))
         elif entry.is_symlink():
             yield _Skipped(str(entry), "a link to a directory, not followed; name it to read it")
         else:

@@ -6,7 +6,6 @@ import functools
 import os
 import queue
 import stat
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import IO
 
 from egresslog.errors import SourceError
 from egresslog.records.chunk import Chunk
-from egresslog.sources.files import BLOCK, COMPRESSED, NOT_LOGS, UTF16, LineCutter, detect_encoding
+from egresslog.sources.content import detect_encoding, opener, utf16_encoding
+from egresslog.sources.files import BLOCK, LineCutter, standard_input, stored_size
 from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import STDIN
 
@@ -26,8 +26,8 @@ _MAX_BLOCKS = 16  # read from a pipe and not processed yet
 
 
 def tail_files(
-    paths: Sequence[str], *, lines: int | None = 10, stop: Event, poll: float = 0.25
-) -> Iterator[Chunk | SourceError]:
+    paths: Sequence[str], *, lines: int | None = 10, stop: Event, poll: float = 0.25, report_idle: bool = False
+) -> Iterator[Chunk | SourceError | None]:
     """Yields the last ``lines`` whole lines of each file (None: all), then what is appended.
 
     A file is followed by name. One that was renamed is read until the file in its place is not empty, which is then
@@ -45,6 +45,7 @@ def tail_files(
         lines: whole lines of each file to begin with.
         stop: ends it when set; it also ends when nothing is left to follow.
         poll: seconds between two looks at files.
+        report_idle: also yield None after each look that found nothing.
     """
     followed: list[_Followed] = []
     arrived = Event()  # a block from a pipe
@@ -63,6 +64,8 @@ def tail_files(
                     file.close()
             if followed and all(file.idle for file in followed):
                 (arrived if any(isinstance(file, _FollowedPipe) for file in followed) else stop).wait(poll)
+                if report_idle:
+                    yield None
     finally:
         for file in followed:
             file.close()
@@ -86,9 +89,9 @@ def _is_pipe(path: str) -> bool:
 class _LineReader:
     """Blocks of one file or pipe -> chunks of whole lines."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, endless: bool = False) -> None:
         self._path = path
-        self._cutter = LineCutter(path)
+        self._cutter = LineCutter(path, endless=endless)
         self._decode: Callable[[bytes], bytes] | None = None
         self._started = False
         self.finish = self._cutter.finish
@@ -101,10 +104,7 @@ class _LineReader:
 
     def start(self, block: bytes) -> bytes:
         """Detects from the first block how to read the text; returns the block without its byte order mark."""
-        for mark, reason in NOT_LOGS.items():
-            if block.startswith(mark):
-                raise SourceError(self._path, reason)
-        if block.startswith(tuple(COMPRESSED)):
+        if opener(block, self._path):
             raise SourceError(self._path, "is compressed, and cannot be followed")
         self._decode, block = detect_encoding(block, self._path)
         self._started = True
@@ -202,7 +202,7 @@ class _FollowedFile(_Followed):
     def _skip(self, lines: int) -> None:
         """Moves to where the last whole lines begin."""
         start = self._file.read(_PEEK)
-        newline = next(("\n".encode(name) for mark, name in UTF16.items() if start.startswith(mark)), b"\n")
+        newline = "\n".encode(utf16_encoding(start) or "ascii")
         self._position = _offset_of_last(self._file, lines, newline)
         self._file.seek(self._position)
         if self._position:  # else the first block has the byte order mark
@@ -234,6 +234,7 @@ class _FollowedPipe(_Followed):
 
     def __init__(self, path: str, arrived: Event) -> None:
         super().__init__(path)
+        self._reader = _LineReader(path, endless=True)
         self._arrived = arrived
         self._blocks: queue.Queue[bytes | SourceError] = queue.Queue(_MAX_BLOCKS)
         self._stdin = _stdin() if path == STDIN else None
@@ -262,9 +263,11 @@ class _FollowedPipe(_Followed):
     def _run(self) -> None:
         try:
             if self._stdin:
+                stored_size(standard_input(), self.path)  # refuses devices
                 self._pump(self._stdin)
             else:
                 with _open(self.path) as pipe:  # waits for a writer
+                    stored_size(pipe, self.path)
                     self._pump(pipe.read)
         except (OSError, ValueError) as error:  # ValueError: closed
             self._put(_source_error(self.path, error))
@@ -283,11 +286,10 @@ class _FollowedPipe(_Followed):
 
 def _stdin() -> Callable[[int], bytes]:
     """How to read what is available on standard input."""
-    if sys.stdin is None:
-        raise SourceError(STDIN, "there is no standard input")
+    stdin = standard_input()
     try:
-        return functools.partial(os.read, sys.stdin.fileno())
+        return functools.partial(os.read, stdin.fileno())
     except OSError:  # not a file of the operating system, as in a notebook
-        return sys.stdin.buffer.read
+        return stdin.read
     except ValueError as error:
         raise SourceError(STDIN, str(error)) from None

@@ -62,7 +62,8 @@ def verify(
         One verdict per host. It holds a temporary database until it is closed or forgotten.
 
     Raises:
-        UsageError: no log, a host or address that is none, or ``external`` that overlaps ``internal`` or known pods.
+        UsageError: no log, a host or address that is none, or ``external`` that overlaps ``internal``, known pods, or
+            ranges that the cluster says are its own.
         SourceError: a log could not be read whole (not with its ``keep_going``).
         DatabaseError: the temporary database failed, as with a full disk.
     """
@@ -70,10 +71,11 @@ def verify(
         raise UsageError("give the log of the gateway (--gateway FILE), of the sidecars (--sidecar FILE), or both")
     asked = asked_hosts(hosts)
     outside = networks(external, "--external")
-    is_external = external_test(outside, networks(internal, "--internal"))
+    logs = {hop: log for hop, log in (("gateway", gateway), ("sidecar", sidecars)) if log}
+    learned = pod_addresses.inside_ranges([log.sources for log in logs.values()], outside)
+    is_external = external_test(outside, (*networks(internal, "--internal"), *learned))
     addresses = [str(network(ip, "--gateway-ip").network_address) for ip in _names(gateway_ip)]
     where = Filter.parse(source=source, since=since, until=until)
-    logs = {hop: log for hop, log in (("gateway", gateway), ("sidecar", sidecars)) if log}
     with database_errors():
         database = Database()
         try:

@@ -85,6 +85,9 @@ def find_senders(connection: duckdb.DuckDBPyConnection, scans: Mapping[str, Scan
     pods = [_pod(log_coverage.origin) for log_coverage in sidecar.coverage]
     is_checked = any(span.records for span in sidecar.origins.values())
     findings = list(_findings(sidecar, unusable if is_checked else [], late))
+    servers = {scan.unauthenticated for scan in scans.values() if scan.unauthenticated}
+    if servers:
+        findings.append(queries.finding("api-server-not-authenticated", len(servers)))
     reasons = [finding.code for finding in findings]
     if unread:
         reasons.append(FINDINGS["senders-not-checked"].code)

@@ -113,7 +113,7 @@ _TABLE = (
          "The sidecar tried to send it straight to the outside address and could not connect.",
          "Route the host through the gateway: only the failure kept this from bypassing it."),
         ("EGL149", "port-not-declared", "error", "", "F26; #39080, #51178",
-         "The sidecar passed it on to an address made up by DNS proxying (240.0.0.0/4): the port is not declared.",
+         "The sidecar passed it on to an address made up by DNS proxying: the port is not declared.",
          "Add the port to the ServiceEntry."),
         ("EGL150", "gateway-no-route", "error", "", "row 3; F13, F14, #35772",
          "The gateway has no route for the host (404 NR).",
@@ -253,6 +253,10 @@ _TABLE = (
          "Lines that could not be read mention the host, an address of it, or PassthroughCluster: they could be a "
          "bypass.",
          "Read the lines; egresslog parse --rejects PATH has those that could not be parsed, with the reason."),
+        ("EGL176", "api-server-not-authenticated", "warning", "", "4.1",
+         "The logs came from an API server that did not prove to be the cluster's: somebody in between could have "
+         "written or left out any line.",
+         "Use an https server in the kubeconfig, with its certificate-authority and without insecure-skip-tls-verify."),
         ("EGL191", "rejected-lines", "warning", "", "1.4",
          "Some lines could not be parsed; any of them could be a bypass or a proof.",
          "List them with egresslog parse --rejects PATH."),

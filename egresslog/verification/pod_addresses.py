@@ -1,8 +1,8 @@
-"""Addresses that pods are known to have: by the cluster, or as the proxies' own in the lines. They lie inside."""
+"""Addresses that are known to be the cluster's: as it says, or as the proxies' own in the lines. They lie inside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from egresslog.database import create_table
 from egresslog.errors import UsageError
+from egresslog.networks import Network, is_private
+from egresslog.sources.paths import Sources
 from egresslog.verification.statements import statement
 
 if TYPE_CHECKING:
@@ -58,6 +60,29 @@ def learn(
         for hop in ("sidecar", "gateway"):
             connection.execute(statement("mark_inside", hop=hop))
         connection.execute("DROP TABLE inside_addresses")
+
+
+def inside_ranges(sources: Iterable[Sources], external: Sequence[Network]) -> list[Network]:
+    """Ranges that a cluster says are its own, as far as they are not private, which is inside anyway.
+
+    Args:
+        sources: from where the logs come.
+        external: what the user gave as external. It may contain the API server, which need not run in the cluster.
+
+    Raises:
+        UsageError: a range given with --external overlaps those of pods or Services.
+    """
+    places = list(sources)
+    ranges = list(dict.fromkeys(entry for place in places for entry in place.ranges))
+    for one in external:
+        if wrong := [str(entry) for entry in ranges if one.overlaps(entry)]:
+            more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+            raise UsageError(
+                f"--external {one} overlaps what the cluster says are addresses of its pods and Services: "
+                f"{', '.join(wrong[:_NAMED])}{more} (give only ranges that are outside of the cluster)"
+            )
+    servers = [entry for place in places for entry in place.api_server if not any(map(entry.overlaps, external))]
+    return [entry for entry in dict.fromkeys([*ranges, *servers]) if not is_private(entry)]
 
 
 def _block(address: Address) -> object:

@@ -119,6 +119,10 @@ def _with_evidence(connection: duckdb.DuckDBPyConnection, cases: Sequence[dict[s
         )
         for row in cases
     ]
+    findings = [
+        _with_ranges(connection, finding, row["case_ids"]) if finding.name == "port-not-declared" else finding
+        for finding, row in zip(findings, cases, strict=True)
+    ]
     if not any(row["finding"] == "passthrough-nameless" for row in cases):
         return findings
     likely = connection.execute(statement("likely_hosts"), [case_ids]).fetchall()
@@ -126,6 +130,19 @@ def _with_evidence(connection: duckdb.DuckDBPyConnection, cases: Sequence[dict[s
         _with_likely_hosts(finding, list(dict.fromkeys(host for case_id, host in likely if case_id in row["case_ids"])))
         for finding, row in zip(findings, cases, strict=True)
     ]
+
+
+def _with_ranges(connection: duckdb.DuckDBPyConnection, finding: Finding, case_ids: Sequence[int]) -> Finding:
+    """The finding with the ranges that its addresses are in: Istio makes them up in one of IPv4 and one of IPv6."""
+    query = """
+        SELECT DISTINCT CASE WHEN contains(coalesce(s.upstream_ip, s.downstream_local_ip), ':')
+            THEN '2001:2::/48' ELSE '240.0.0.0/4' END
+        FROM cases c JOIN sidecar_lines s ON s.rowid = c.sidecar_id
+        WHERE c.case_id IN (SELECT unnest(?::BIGINT[])) ORDER BY 1 DESC"""
+    ranges = [name for (name,) in connection.execute(query, [list(case_ids)]).fetchall()]
+    return (
+        replace(finding, message=f"{finding.message} The address is in {' or '.join(ranges)}.") if ranges else finding
+    )
 
 
 def _with_likely_hosts(finding: Finding, hosts: Sequence[str]) -> Finding:

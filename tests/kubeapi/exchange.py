@@ -92,10 +92,17 @@ class Exchange:
     def about(self, sort: str, pod: str = "") -> None:
         """Say what kind of request it is. Faults that leave no answer happen here."""
         self.sort, self.pod = sort, pod
-        for fault in self._host.faults.find(sort, pod):
+        for fault in self._host.faults.find(sort, pod, self.request.path):
             if fault.what == "hang" and self._host.faults.claim(fault):
                 self.note(NEVER_ANSWERED)
                 self.connection.wait_gone()
+            if fault.what == "raw" and self._host.faults.claim(fault):
+                assert fault.answer is not None
+                self.note(NEVER_ANSWERED)
+                for piece in fault.answer():
+                    self.connection.send(piece)
+                self.connection.close()
+                raise GoneError
             if fault.what == "status" and fault.immediate and self._host.faults.claim(fault):
                 raise error_of(fault)
 
@@ -193,8 +200,8 @@ class Body:
 
     def _next_fault(self, data: memoryview) -> tuple[Fault | None, int]:
         nearest, room = None, len(data)
-        for fault in self._faults.find(self._exchange.sort, self._exchange.pod):
-            if fault.what in ("hang", "status") and fault.immediate:
+        for fault in self._faults.find(self._exchange.sort, self._exchange.pod, self._exchange.request.path):
+            if fault.what == "raw" or (fault.what in ("hang", "status") and fault.immediate):
                 continue
             distance = fault.distance(data, self._sent, self._lines)
             if distance is not None and (nearest is None or distance < room):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Literal
 
-What = Literal["reset", "cut", "end", "silence", "status", "stall", "hang"]
+What = Literal["reset", "cut", "end", "silence", "status", "stall", "hang", "raw"]
 On = Literal["log", "watch", "list", "get", "exec"]
 
 
@@ -18,7 +18,8 @@ class Fault:
     `reset`: RST. `cut`: the connection is closed without the ending chunk. `end`: the body ends cleanly, after
     `message`, which is how a kubelet reports what went wrong amid a stream. `silence`: nothing more comes, the
     connection stays. `stall`: the same `until` an event is set. `hang`: the request is never answered.
-    `status`: a Status object instead of the answer, or as ERROR event amid a watch.
+    `status`: a Status object instead of the answer, or as ERROR event amid a watch. `raw`: the bytes of `answer`
+    instead of all of the server's own, headers as well; then the connection is closed. `path`: only such requests.
 
     Within a body it happens after so many lines or bytes of that body, also when it is already past them; at
     once if neither is given. All before is sent, whole lines or not.
@@ -35,6 +36,8 @@ class Fault:
     message: str = ""
     retry_after: int | None = None
     until: Event | None = None
+    answer: Callable[[], Iterable[bytes]] | None = None
+    path: str | None = None
     happened: int = 0
 
     @property
@@ -42,9 +45,9 @@ class Fault:
         """Whether it waits for nothing."""
         return self.after_lines is None and self.after_bytes is None
 
-    def applies(self, on: str, pod: str) -> bool:
+    def applies(self, on: str, pod: str, path: str) -> bool:
         """Whether it is still to happen to such a request."""
-        return self.happened < self.times and self.on == on and self.pod in (None, pod)
+        return self.happened < self.times and self.on == on and self.pod in (None, pod) and self.path in (None, path)
 
     def distance(self, data: memoryview | bytes, sent: int, lines: int) -> int | None:
         """How much of `data` goes before it, when `sent` bytes with `lines` lines went; None: all of it."""
@@ -76,10 +79,10 @@ class Faults(list[Fault]):
             super().extend(faults)
             self._changed.notify_all()
 
-    def find(self, on: str, pod: str) -> list[Fault]:
+    def find(self, on: str, pod: str, path: str) -> list[Fault]:
         """Those that may happen to such a request."""
         with self._changed:
-            return [fault for fault in self if fault.applies(on, pod)]
+            return [fault for fault in self if fault.applies(on, pod, path)]
 
     def claim(self, fault: Fault) -> bool:
         """Let it happen once, unless others had it all."""

@@ -22,7 +22,8 @@ from egresslog.live.probe.tools import commands, outcome, refuses_options
 from egresslog.mesh.rights import role
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.exec import execute
-from egresslog.sources.cluster.pods import PROXY, Container, Pod, choose_container
+from egresslog.sources.cluster.pod_schema import Pod
+from egresslog.sources.cluster.pods import PROXY, Container, choose_container
 from egresslog.sources.messages import one_line
 
 _DEFAULT = "kubectl.kubernetes.io/default-container"  # Istio's injector sets it, too

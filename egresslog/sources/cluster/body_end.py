@@ -6,6 +6,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 
 from egresslog.errors import ClusterError
+from egresslog.sources.cluster.answers import LimitError
 from egresslog.sources.cluster.client import RETRYABLE, TRANSIENT
 
 # The API answers every bad request for a log with the reason "BadRequest" (tests/kubeapi/recordings/log-400-*.json):
@@ -37,6 +38,8 @@ def end_of(error: ClusterError, *, follow: bool, previous: bool) -> BodyEnd:
     """
     if error.status == HTTPStatus.BAD_REQUEST and (previous or _NOT_STARTED in error.reason):
         return BodyEnd.NOT_STARTED  # with `previous`: the runtime has deleted that instance
+    if isinstance(error, LimitError):
+        raise error
     if error.status == HTTPStatus.NOT_FOUND or error.status in (TRANSIENT if follow else RETRYABLE | {None}):
         return BodyEnd.BROKEN  # whether the pod is gone is decided by looking at the pod
     raise error

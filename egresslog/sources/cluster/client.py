@@ -6,21 +6,23 @@ line without newline, and its watch cannot resume from a bookmark (docs/egress-e
 
 from __future__ import annotations
 
-import json
 import re
-import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
-from egresslog.errors import ClusterError
+from egresslog.errors import ClusterError, LineError
+from egresslog.sources.cluster import answers, deadline
 from egresslog.sources.cluster.clock import Clock, backoff
 from egresslog.sources.cluster.kubeconfig import load_configuration, logged_errors
+from egresslog.sources.cluster.log_timestamps import whole_lines
 from egresslog.sources.messages import one_line
+from egresslog.timespec import is_storable
 
 if TYPE_CHECKING:
     import urllib3
@@ -31,9 +33,12 @@ Query = Mapping[str, str | int]
 _CONNECT = 10.0  # seconds
 _READ = 60.0  # seconds that the server may pause within an answer
 _WATCH = 240.0  # seconds that one watch lasts: load balancers close connections that are silent for longer
-_MAX_RETRY_AFTER = 30.0  # seconds: a user is waiting
+_ANSWER = 120.0  # seconds in which an answer that is no log must have ended; no other try is made afterwards
 _TRIES = 4
 _PAGE = 500  # objects, as kubectl requests them
+_PAGES = 2_000  # of one list: a million objects
+_LIST = 900.0  # seconds for all pages of a list
+_SIZE = 32 * 1024 * 1024  # bytes of an answer that is no log; Python needs up to thirty times as much for it
 _CONNECTIONS = 1_000  # kept open
 #: HTTP statuses after which the same request may succeed.
 RETRYABLE: frozenset[int | None] = frozenset({
@@ -44,7 +49,7 @@ RETRYABLE: frozenset[int | None] = frozenset({
 TRANSIENT = RETRYABLE | {None, HTTPStatus.UNAUTHORIZED}
 _BLOCK = 64 * 1024  # bytes
 _HEADER = re.compile(r"[\x20-\x7e]*")
-_MESSAGE = 4_096  # characters of a server's message
+_ERROR_SIZE = 16 * 1024  # bytes of an answer that is an error
 
 
 class Cluster:
@@ -58,13 +63,17 @@ class Cluster:
 
     def __init__(self, configuration: Configuration, name: str, clock: Clock | None = None) -> None:
         """See ``connect``."""
+        import urllib3  # noqa: PLC0415
         from kubernetes.client.rest import RESTClientObject  # noqa: PLC0415
 
+        if not configuration.verify_ssl:  # it is in the evidence, and need not be printed with each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.name = name
         self.configuration = configuration
         self.clock = clock or Clock()
         configuration.connection_pool_maxsize = _CONNECTIONS  # urllib3 warns when there are more
         self._pool = RESTClientObject(configuration).pool_manager
+        deadline.limit_headers(self._pool)
         self._credentials = threading.Lock()
         self._closed = threading.Event()
 
@@ -103,54 +112,94 @@ class Cluster:
         """One object, or one page of a list. Tries again where that may help.
 
         Raises:
-            ClusterError: the server cannot be reached, or refuses.
+            ClusterError: the server cannot be reached, refuses, or gives an answer that is none.
         """
+        started = time.monotonic()
         for attempt in range(_TRIES):
             try:
-                body = b"".join(self.read_body(self.open(path, query)))
-                return _parse_object(body, f"{self.name}: {path}")
+                return answers.parse_object(self._whole_body(path, query), self.request(path))
+            except answers.LimitError:
+                raise
             except ClusterError as error:
-                if attempt == _TRIES - 1 or error.status not in RETRYABLE | {None}:
+                is_last = attempt == _TRIES - 1 or time.monotonic() - started > _ANSWER
+                if is_last or error.status not in RETRYABLE | {None}:
                     raise
                 if self.clock.wait(self._closed, error.retry_after or backoff(attempt)):
                     raise
         raise AssertionError
 
-    def list_objects(self, path: str, query: Query | None = None) -> tuple[list[dict[str, Any]], str]:
+    def request(self, path: str) -> str:
+        """The name of a request in messages."""
+        return f"{self.name}: GET {path}"
+
+    def _whole_body(self, path: str, query: Query | None) -> bytes:
+        """The answer's body, within limits of time and size."""
+        response = self.open(path, query)
+        parts: list[bytes] = []
+        size = 0
+        with deadline.answer_deadline(_ANSWER, response, self.request(path)):
+            for piece in self.read_body(response):
+                parts.append(piece)
+                size += len(piece)
+                if size > _SIZE:
+                    raise answers.AnswerTooLargeError(self.request(path), f"the answer is larger than {_SIZE} bytes")
+        return b"".join(parts)
+
+    def list_objects(
+        self, path: str, query: Query | None = None, reduce: Callable[[Any], Any] = lambda item: item
+    ) -> tuple[list[Any], str]:
         """All objects of a list, requested in pages, and the list's resourceVersion, from which to watch.
 
+        Args:
+            path: of the API.
+            query: of the URL.
+            reduce: makes what is kept of an object as soon as it is there; its form is not checked before.
+
         Raises:
-            ClusterError: as ``get``.
+            ClusterError: as ``get``; or the list does not end.
         """
-        objects: list[dict[str, Any]] = []
-        token = ""
+        objects: list[Any] = []
+        token, limit, seen = "", _PAGE, {""}
+        until = time.monotonic() + _LIST
         while True:
-            page_query = {**(query or {}), "limit": _PAGE} | ({"continue": token} if token else {})
+            page_query = {**(query or {}), "limit": limit} | ({"continue": token} if token else {})
             try:
-                page = self.get(path, page_query)
+                answer = self.get(path, page_query)
+            except answers.AnswerTooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+                continue
             except ClusterError as error:
                 if not token or error.status != HTTPStatus.GONE:
                     raise
-                objects, page = [], self.get(path, query)  # the token expired: all at once, as kubectl does
-            objects += page.get("items") or []
-            meta = page.get("metadata") or {}
-            token = meta.get("continue") or ""
+                objects, answer = [], self.get(path, query)  # the token expired: all at once, as kubectl does
+            page = answers.page_of(answer, self.request(path))
+            objects += map(reduce, page.items)
+            token = page.token
             if not token:
-                return objects, str(meta.get("resourceVersion", ""))
+                return objects, page.version
+            if token in seen or len(seen) > _PAGES or time.monotonic() > until:
+                reason = "its continue token repeats" if token in seen else f"more than {_PAGES} pages, or {_LIST:g} s"
+                raise ClusterError(self.request(path), f"the list does not end: {reason}")
+            seen.add(token)
 
-    def open(self, path: str, query: Query | None = None, *, read_timeout: float = _READ) -> urllib3.BaseHTTPResponse:
+    def open(
+        self, path: str, query: Query | None = None, *, read_timeout: float | None = None
+    ) -> urllib3.BaseHTTPResponse:
         """Sends a request; the caller reads the body.
 
         Args:
             path: of the API.
             query: of the URL.
-            read_timeout: seconds without data until reading gives up.
+            read_timeout: seconds until all headers must be there, and without data until reading gives up.
 
         Raises:
             ClusterError: the server cannot be reached, or answers with an error.
         """
         import urllib3  # noqa: PLC0415
 
+        read_timeout = _READ if read_timeout is None else read_timeout
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
@@ -158,16 +207,19 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=_CONNECT, read=read_timeout),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(f"{self.name} ({self.address})", connection_failure(error)) from None
+            raise ClusterError(f"{self.name} ({self.address})", answers.connection_failure(error)) from None
         except ValueError:
             raise ClusterError(self.name, "cannot be reached: the kubeconfig's server or proxy is not a URL") from None
         if response.status == HTTPStatus.OK:
             return response
         body = b""
-        with suppress(urllib3.exceptions.HTTPError, OSError):
-            body = response.read(_MESSAGE * 4)
+        with suppress(ClusterError), deadline.deadline(read_timeout, lambda: self.abort(response)):
+            for piece in self.read_body(response):
+                body += piece
+                if len(body) > _ERROR_SIZE:
+                    break
         response.close()
-        raise error_of(self.name, response.status, body, response.headers.get("Retry-After"))
+        raise answers.error_of(self.name, response.status, body, response.headers.get("Retry-After"))
 
     def read_body(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         """The pieces of an answer's body as they arrive.
@@ -179,63 +231,57 @@ class Cluster:
         import urllib3  # noqa: PLC0415
 
         try:
-            if response.headers.get("Transfer-Encoding") == "chunked":
-                yield from response.read_chunked()
-            else:
-                yield from iter(lambda: response.read1(_BLOCK), b"")
+            # Not with `read_chunked`, which allocates as much as a chunk's size says.
+            yield from iter(lambda: response.read1(_BLOCK), b"")
             response.release_conn()
         except urllib3.exceptions.ReadTimeoutError:
-            raise ReadTimeoutError(self.name, "no data arrived in time") from None
+            raise answers.ReadTimeoutError(self.name, "no data arrived in time") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:  # ValueError: closed by another thread
             raise ClusterError(self.name, f"the connection broke: {one_line(str(error))}") from None
         finally:
             response.close()
 
-    def watch_events(self, path: str, query: Query, version: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Changes of a list since a resourceVersion: type and object; a BOOKMARK has only a newer version.
+    def watch_events(self, path: str, query: Query, version: str) -> Iterator[tuple[str, Any]]:
+        """Changes of a list since a resourceVersion: type and object, whose form is not checked.
 
-        Ends when the server closes the watch, as it does every few minutes.
+        Ends when the server closes the watch, as it does every few minutes. A BOOKMARK has only a newer version.
 
         Raises:
             ClusterError: as ``get``; with status 410 when the version is too old, and the list must be read again.
         """
         watch = {**query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version,
                  "timeoutSeconds": int(_WATCH)}  # fmt: skip
-        rest = b""
-        for piece in self.read_body(self.open(path, watch, read_timeout=_WATCH + _CONNECT)):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                event = _parse_object(line, f"{self.name}: {path}")
-                if event.get("type") == "ERROR":
-                    status = event.get("object") or {}
-                    raise ClusterError(self.name, one_line(str(status.get("message")), _MESSAGE), status.get("code"))
-                yield str(event.get("type")), event.get("object") or {}
+        response = self.open(path, watch, read_timeout=_WATCH + _CONNECT)
+        try:
+            for block in whole_lines(self.read_body(response), _SIZE):
+                for line in block.splitlines():
+                    event = answers.parse_object(line, self.request(path))
+                    if event.get("type") == "ERROR":
+                        raise answers.watch_error(self.name, event.get("object"))
+                    yield str(event.get("type")), event.get("object")
+        except LineError as error:
+            raise answers.AnswerTooLargeError(self.request(path), f"an event is {error.reason}") from None
 
     @staticmethod
     def server_time(response: urllib3.BaseHTTPResponse) -> int | None:
         """The answer's Date (ns since 1970): closer to the nodes' clocks than ours. None if there is none."""
         try:
-            return int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * 10**9
-        except ValueError:
+            time_ns = int(parsedate_to_datetime(response.headers.get("Date", "")).timestamp()) * 10**9
+        except (ValueError, OverflowError):
             return None
+        return time_ns if is_storable(time_ns) else None
 
     @staticmethod
     def set_read_timeout(response: urllib3.BaseHTTPResponse, seconds: float) -> None:
         """Changes the read timeout of an answer that is being read."""
-        sock = getattr(response.connection, "sock", None)
+        sock = deadline.socket_of(response)
         if sock is not None:
             sock.settimeout(seconds)
 
     @staticmethod
     def abort(response: urllib3.BaseHTTPResponse) -> None:
-        """Closes the connection of an answer that another thread is reading.
-
-        Not with urllib3's ``shutdown``: that removes TLS from the socket, and the thread would read ciphertext.
-        """
-        sock = getattr(response.connection, "sock", None)
-        with suppress(OSError):  # already closed
-            if sock is not None:
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        """Closes the connection of an answer that another thread is reading."""
+        deadline.shut_down(deadline.socket_of(response))
 
     def request_headers(self) -> dict[str, str]:
         """Headers with credentials. The client renews tokens here, which may run an exec plugin: one thread at a time.
@@ -252,40 +298,3 @@ class Cluster:
         if not all(_HEADER.fullmatch(value) for value in headers.values()):  # http.client would repeat it in its error
             raise ClusterError(self.name, "the token in the kubeconfig has characters that are not allowed in a token")
         return headers
-
-
-class ReadTimeoutError(ClusterError):
-    """The server sent nothing for some time."""
-
-
-def _parse_object(body: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise ClusterError(where, f"not a Kubernetes API: the answer is '{one_line(body[:60])}'")
-    return value
-
-
-def error_of(name: str, status: int, body: bytes, retry_after: str | None) -> ClusterError:
-    """The error that an answer stands for: with the message of a Status object, or the text of a proxy."""
-    try:
-        message = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        message = one_line(body, _MESSAGE) or "no reason given"
-    if status == HTTPStatus.UNAUTHORIZED:
-        message = f"the credentials were refused ({message}): log in again, or choose another --context"
-    wait = min(float(retry_after), _MAX_RETRY_AFTER) if retry_after and retry_after.isdecimal() else None
-    return ClusterError(name, f"{one_line(message, _MESSAGE)} (HTTP {status})", status, wait)
-
-
-def connection_failure(error: BaseException) -> str:
-    """Why there is no connection, without the names of urllib3's objects."""
-    text = str(getattr(error, "reason", None) or error)
-    if ">: " in text:
-        text = text.rpartition(">: ")[2]
-    else:
-        text = text.rpartition("object at 0x")[2].partition("): ")[2] or text
-    hint = "; the kubeconfig's certificate-authority does not vouch for it" if "CERTIFICATE_VERIFY" in text else ""
-    return one_line(f"cannot be reached: {text}{hint}")

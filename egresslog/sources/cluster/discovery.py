@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from threading import Event
+from typing import Any, NamedTuple
 
 from egresslog.errors import ClusterError
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.clock import backoff
-from egresslog.sources.cluster.pods import Container, Pod, Target, choose_container, uncaptured
+from egresslog.sources.cluster.pod_schema import Pod, checked_pod
+from egresslog.sources.cluster.pods import Container, Target, choose_container, uncaptured
 
 _SHORT_WATCH = 5.0  # seconds: a watch normally lasts minutes
+_NAMED = 20  # pods of the wrong form, each with its error
 _POLL = 5.0  # seconds between two lists where there is no right to watch
 
 #: Called with a container, and whether its pod was created after the watch began.
@@ -31,25 +35,42 @@ class Containers:
     uncaptured: list[str] = field(default_factory=list)
 
 
+class _Found(NamedTuple):
+    """What is kept of a pod: a cluster may have a hundred thousand, of some ten kilobytes each.
+
+    Attributes:
+        is_wanted: it is one of the target's.
+        container: of a wanted pod; or why there is none to read.
+        uncaptured: see ``pods.uncaptured``.
+    """
+
+    is_wanted: bool
+    container: Container | str
+    uncaptured: str | None
+
+
 def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
-    """The containers of all targets, each once. A target that cannot be looked up is an error beside the others."""
+    """The containers of all targets, each once. What cannot be looked up or used is an error beside the others."""
     result = Containers()
     seen: set[tuple[str, str]] = set()
     empty = []
     for target in targets:
         try:
-            listed, _ = _list_scope(cluster, target)
+            listed = _list_scope(cluster, target, partial(_look, target))[0]
         except ClusterError as error:
             result.errors.append(error)
             continue
-        pods = [pod for pod in listed if target.matches(pod)]
+        unusable = [entry for entry in listed if isinstance(entry, ClusterError)]
+        result.errors += unusable[:_NAMED]
+        if unusable[_NAMED:]:
+            result.errors.append(ClusterError(cluster.name, f"{len(unusable) - _NAMED} more pods cannot be used"))
+        pods = [entry for entry in listed if isinstance(entry, _Found)]
+        wanted = [pod for pod in pods if pod.is_wanted]
         if target.sidecars:
-            scope = pods if target.name else listed
-            result.uncaptured += [reason for pod in scope if (reason := uncaptured(pod))]
-        if not pods:
+            result.uncaptured += [pod.uncaptured for pod in (wanted if target.name else pods) if pod.uncaptured]
+        if not wanted:
             empty.append(ClusterError(cluster.name, f"found no {target}"))
-        for pod in pods:
-            container = choose_container(pod, target.container)
+        for container in (pod.container for pod in wanted):
             if isinstance(container, str):
                 result.errors.append(ClusterError(cluster.name, container))
             elif container.key not in seen:
@@ -61,13 +82,26 @@ def find_containers(cluster: Cluster, targets: Iterable[Target]) -> Containers:
     return result
 
 
+def _look(target: Target, pod: Pod) -> _Found:
+    is_wanted = target.matches(pod)
+    return _Found(
+        is_wanted,
+        choose_container(pod, target.container) if is_wanted else "",
+        uncaptured(pod) if target.sidecars else None,
+    )
+
+
 def list_pods(cluster: Cluster, target: Target) -> list[Pod]:
     """The pods of a target, as the API's JSON objects.
 
     Raises:
-        ClusterError: they cannot be listed.
+        ClusterError: they cannot be listed, or not one of them can be used.
     """
-    return _list(cluster, target)[0]
+    found = _list_scope(cluster, target, lambda pod: pod)[0]
+    pods = [pod for pod in found if not isinstance(pod, ClusterError)]
+    if found and not pods:
+        raise found[0]
+    return [pod for pod in pods if target.matches(pod)]
 
 
 def watch_containers(
@@ -94,9 +128,9 @@ def watch_containers(
     may_watch = target.kind != "Pod"  # a single pod needs no other right than `get`
     while not stop.is_set():
         try:
-            pods, version = _list(cluster, target)
-            on_problem(name, None if pods else ClusterError(name, "there are none yet; waiting for some"))
-            for pod in pods:
+            found, version = _list_scope(cluster, target, lambda pod: pod if target.matches(pod) else None)
+            on_problem(name, None if any(found) else ClusterError(name, "there are none yet; waiting for some"))
+            for pod in found:
                 _report(pod, target, on_container, on_problem, is_new=is_new)
             attempt, is_new = 0, True
             if not may_watch:
@@ -115,15 +149,19 @@ def watch_containers(
             cluster.clock.wait(stop, error.retry_after or backoff(attempt))
 
 
-def _watch(cluster: Cluster, target: Target, version: str, on_pod: Callable[[Pod], None], stop: Event) -> bool:
+def _watch(
+    cluster: Cluster, target: Target, version: str, on_pod: Callable[[Pod | ClusterError], None], stop: Event
+) -> bool:
     """Calls back for pods that come or change until the watch ends; returns whether to watch again."""
     path, query = _location(target)
     try:
         for event, pod in cluster.watch_events(path, query, version):
             if stop.is_set():
                 break
-            if event in {"ADDED", "MODIFIED"} and target.matches(pod):
-                on_pod(pod)
+            if event in {"ADDED", "MODIFIED"}:
+                found = _checked(cluster, path, pod)
+                if isinstance(found, ClusterError) or target.matches(found):
+                    on_pod(found)
     except ClusterError as error:
         if error.status not in (None, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
             raise
@@ -138,27 +176,41 @@ def _location(target: Target) -> tuple[str, dict[str, str | int]]:
     return path, {"labelSelector": target.selector} if target.selector else {}
 
 
-def _list(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
-    """The pods of a target, and the version of the list."""
-    pods, version = _list_scope(cluster, target)
-    return [pod for pod in pods if target.matches(pod)], version
-
-
-def _list_scope(cluster: Cluster, target: Target) -> tuple[list[Pod], str]:
-    """All pods where a target's may be, and the version of the list."""
+def _list_scope(cluster: Cluster, target: Target, reduce: Callable[[Pod], Any]) -> tuple[list[Any], str]:
+    """What is kept of all pods where a target's may be, or the error of one that is none, and the list's version."""
     path, query = _location(target)
+
+    def keep(item: Any) -> Any:
+        pod = _checked(cluster, path, item)
+        return pod if isinstance(pod, ClusterError) else reduce(pod)
+
     if target.kind == "Pod":
+        path = f"{path}/{target.name}"
         try:
-            return [cluster.get(f"{path}/{target.name}")], ""
+            return [keep(cluster.get(path))], ""
         except ClusterError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return [], ""
             raise
-    pods, version = cluster.list_objects(path, query)
-    return [*pods], version
+    return cluster.list_objects(path, query, keep)
 
 
-def _report(pod: Pod, target: Target, on_container: OnContainer, on_problem: OnProblem, *, is_new: bool) -> None:
+def _checked(cluster: Cluster, path: str, item: Any) -> Pod | ClusterError:
+    try:
+        return checked_pod(item, cluster.request(path))
+    except ClusterError as error:
+        return error
+
+
+def _report(
+    pod: Pod | ClusterError | None, target: Target, on_container: OnContainer, on_problem: OnProblem, *, is_new: bool
+) -> None:
+    """Calls back for a pod; None is none of the target's."""
+    if pod is None:
+        return
+    if isinstance(pod, ClusterError):
+        on_problem(pod.reason, pod)
+        return
     container = choose_container(pod, target.container)
     if isinstance(container, str):
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookies import CookieError
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from egresslog.errors import ClusterError
-from egresslog.sources.cluster.client import Cluster, connection_failure, error_of
+from egresslog.sources.cluster.answers import connection_failure, error_of
+from egresslog.sources.cluster.client import Cluster
+from egresslog.sources.cluster.deadline import deadline
 from egresslog.sources.cluster.pods import Container
 from egresslog.sources.messages import one_line
 
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kubernetes.client import Configuration
-    from websocket import WebSocket
+
+    from egresslog.sources.cluster.web_socket import LimitedWebSocket
 
 LIMIT = 1024 * 1024  # bytes kept of each stream
 _CONNECT = 10.0  # seconds
@@ -88,26 +92,32 @@ def execute(cluster: Cluster, container: Container, command: Sequence[str], *, t
     Raises:
         ClusterError: the server cannot be reached, or refuses: no right to ``pods/exec``, no such pod or container.
     """
-    deadline = time.monotonic() + timeout
+    until = time.monotonic() + timeout
     query = [("container", container.name), ("stdout", "true"), ("stderr", "true")]
     path = f"{container.path}/exec?{urlencode([*query, *(('command', part) for part in command)])}"
-    with _connected(cluster, container, path, min(timeout, _CONNECT)) as connection:
-        return _read(connection, tuple(command), deadline, f"no end after {timeout:g} s")
+    with _connected(cluster, container, path, until, min(timeout, _CONNECT)) as connection:
+        return _read(connection, tuple(command), f"no end after {timeout:g} s")
 
 
 @contextmanager
-def _connected(cluster: Cluster, container: Container, path: str, timeout: float) -> Iterator[WebSocket]:
-    from websocket import WebSocket, WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
+def _connected(
+    cluster: Cluster, container: Container, path: str, until: float, timeout: float
+) -> Iterator[LimitedWebSocket]:
+    from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
 
+    from egresslog.sources.cluster.web_socket import LimitedWebSocket  # noqa: PLC0415
+
+    is_over = Event()
     scheme, _, rest = cluster.configuration.host.partition("://")
     headers = cluster.request_headers()
     proxy = _proxy(cluster)
     try:
-        connection = WebSocket(sslopt=_trust(cluster.configuration), skip_utf8_validation=True)
-        connection.connect(  # type: ignore[no-untyped-call]
-            f"{'ws' if scheme == 'http' else 'wss'}://{rest}{path}", header=headers, subprotocols=_PROTOCOLS,
-            suppress_origin=True, redirect_limit=0, timeout=timeout, **proxy,
-        )  # fmt: skip
+        connection = LimitedWebSocket(until, sslopt=_trust(cluster.configuration), skip_utf8_validation=True)
+        with deadline(timeout, connection.abort) as is_over:
+            connection.connect(  # type: ignore[no-untyped-call]
+                f"{'ws' if scheme == 'http' else 'wss'}://{rest}{path}", header=headers, subprotocols=_PROTOCOLS,
+                suppress_origin=True, redirect_limit=0, timeout=timeout, **proxy,
+            )  # fmt: skip
     except WebSocketBadStatusException as error:
         body, answer_headers = error.resp_body or b"", error.resp_headers or {}
         refusal = error_of(container.origin, error.status_code, body, answer_headers.get("retry-after"))
@@ -115,9 +125,11 @@ def _connected(cluster: Cluster, container: Container, path: str, timeout: float
             reason = f"{refusal.reason}; not the answer of an API server: does a proxy block WebSockets?"
             refusal = ClusterError(refusal.origin, reason, refusal.status)
         raise refusal from None
-    except (WebSocketException, OSError, ValueError, CookieError) as error:
+    except (WebSocketException, OSError, ValueError, CookieError, OverflowError, MemoryError) as error:
+        # The last two: it allocates as much as the Content-Length of an error says.
         name = f"{cluster.name} ({cluster.configuration.host})"
-        raise ClusterError(name, connection_failure(error)) from None
+        reason = "cannot be reached: timed out" if is_over.is_set() else connection_failure(error)
+        raise ClusterError(name, reason) from None
     try:
         yield connection
     finally:
@@ -159,7 +171,7 @@ def _proxy(cluster: Cluster) -> dict[str, Any]:
     return options
 
 
-def _read(connection: WebSocket, command: tuple[str, ...], deadline: float, timed_out: str) -> CommandResult:
+def _read(connection: LimitedWebSocket, command: tuple[str, ...], timed_out: str) -> CommandResult:
     """Reads to the end. Output above the limit is read as well, and dropped: the exit code comes last."""
     from websocket import ABNF, WebSocketException, WebSocketTimeoutException  # noqa: PLC0415
 
@@ -168,7 +180,7 @@ def _read(connection: WebSocket, command: tuple[str, ...], deadline: float, time
     problem = ""
     while not problem:
         try:
-            connection.settimeout(max(deadline - time.monotonic(), _LEAST))
+            connection.settimeout(max(connection.until - time.monotonic(), _LEAST))
             opcode, data = connection.recv_data(control_frame=True)
         except WebSocketTimeoutException:
             problem = timed_out
@@ -183,8 +195,8 @@ def _read(connection: WebSocket, command: tuple[str, ...], deadline: float, time
                 part += data[1 : 1 + room]
                 truncated |= len(data) - 1 > room
                 if data[0] == _ERROR:
-                    deadline = min(deadline, time.monotonic() + _LINGER)
-            if time.monotonic() > deadline:  # there is data all the time
+                    connection.until = min(connection.until, time.monotonic() + _LINGER)
+            if time.monotonic() > connection.until:  # there is data all the time
                 problem = problem or timed_out
     ended = bool(kept[_ERROR])
     code, problem = _outcome(bytes(kept[_ERROR])) if ended else (None, problem)
@@ -204,7 +216,7 @@ def _outcome(data: bytes) -> tuple[int | None, str]:
         if codes:
             return int(codes[0]), ""
         message = str(status["message"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None, one_line(data) or "the server gave no reason"
     while message.startswith("Internal error occurred: "):  # each server on the way prepends it
         message = message.removeprefix("Internal error occurred: ")

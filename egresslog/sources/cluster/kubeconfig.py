@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from egresslog.errors import ClusterError
+from egresslog.networks import is_loopback
+from egresslog.sources.cluster.credential_plugin import limit_plugins
 from egresslog.sources.messages import one_line
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ def load_configuration(context: str | None, kubeconfig: str | None) -> tuple[Con
     from kubernetes import config  # noqa: PLC0415
     from kubernetes.client import Configuration  # noqa: PLC0415
 
+    limit_plugins()
     configuration = Configuration()
     files = [Path(kubeconfig)] if kubeconfig else _default_files()
     joined = os.pathsep.join(str(file) for file in files)
@@ -49,6 +53,17 @@ def load_configuration(context: str | None, kubeconfig: str | None) -> tuple[Con
     if messages and not configuration.api_key and not configuration.cert_file:
         raise ClusterError(name, one_line(f"no credentials: {'; '.join(messages)}", _PLUGIN_MESSAGE))
     return configuration, name
+
+
+def unauthenticated_server(configuration: Configuration) -> str:
+    """The server's address if its answers do not prove who it is, else "".
+
+    TLS proves it, unless the kubeconfig switches that off; or that they come from this host, as with ``kubectl proxy``.
+    """
+    url = urlsplit(configuration.host)
+    host = url.hostname or ""
+    is_proven = configuration.verify_ssl if url.scheme == "https" else is_loopback(host)
+    return "" if is_proven else f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
 
 def contexts() -> list[str]:

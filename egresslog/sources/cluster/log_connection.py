@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from egresslog.sources.cluster.answers import AnswerTooLargeError
 from egresslog.sources.cluster.client import Cluster, Query
+from egresslog.sources.cluster.deadline import answer_deadline
 from egresslog.sources.cluster.log_timestamps import whole_lines
 from egresslog.sources.cluster.pods import Container
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     import urllib3
 
 _NO_TIMEOUT = 3600.0  # seconds
+# Of a log that is read to its end. The kubelet serves one file (containerLogMaxSize, 10 MiB by default).
+LONGEST = 3600.0  # seconds
+LARGEST = 4 * 1024**3  # bytes
 
 
 class LogConnection:
@@ -47,13 +52,18 @@ class LogConnection:
         """The log as blocks of whole lines; the last may lack its newline.
 
         Raises:
-            ClusterError: the connection broke, or nothing arrived in time.
+            ClusterError: the connection broke, nothing arrived in time, or a log that is not followed does not end.
             LineError: a line is longer than any log line.
         """
         assert self.response is not None
-        for block in whole_lines(self._cluster.read_body(self.response)):
-            self.mark_checked()
-            yield block
+        size = 0
+        with nullcontext() if self._follow else answer_deadline(LONGEST, self.response, self._cluster.name):
+            for block in whole_lines(self._cluster.read_body(self.response)):
+                self.mark_checked()
+                yield block
+                size += len(block)
+                if size > LARGEST and not self._follow:
+                    raise AnswerTooLargeError(self._cluster.name, f"the log is larger than {LARGEST} bytes")
 
     def silent_for(self) -> float:
         """Seconds since the last line, the last answer or the last check."""

@@ -11,8 +11,9 @@ from http import HTTPStatus
 from threading import Event
 
 from egresslog.errors import ClusterError, LineError
+from egresslog.sources.cluster.answers import ReadTimeoutError
 from egresslog.sources.cluster.body_end import BodyEnd, end_of
-from egresslog.sources.cluster.client import Cluster, Query, ReadTimeoutError
+from egresslog.sources.cluster.client import Cluster, Query
 from egresslog.sources.cluster.clock import backoff
 from egresslog.sources.cluster.lag import Lag
 from egresslog.sources.cluster.log_connection import LogConnection
@@ -50,7 +51,7 @@ class LogStream:
         follow: bool = False,
         since: int | None = None,
         tail: int | None = None,
-        silence: float = SILENCE,
+        silence: float | None = None,
         stop: Event | None = None,
     ) -> None:
         """A stream.
@@ -62,11 +63,11 @@ class LogStream:
             follow: go on when the end is reached.
             since: only lines with a timestamp from then on (ns since 1970).
             tail: so many lines to begin with; None: all, and those of the instance before the last restart.
-            silence: seconds to wait for an answer.
+            silence: seconds to wait for an answer; None: SILENCE.
             stop: ends ``run`` when it is set.
         """
         self.report = StreamReport(container, sink)
-        self.connection = LogConnection(cluster, follow=follow, timeout=silence)
+        self.connection = LogConnection(cluster, follow=follow, timeout=SILENCE if silence is None else silence)
         self._cluster, self._follow = cluster, follow
         self._since, self._tail = since, tail
         self._stop = stop or Event()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from egresslog.errors import LineError
 from egresslog.records.chunk import MAX_LINE
-from egresslog.timespec import parse_rfc3339, rfc3339
+from egresslog.timespec import is_storable, parse_rfc3339, rfc3339
 
 # RFC 3339; nine digits since the CRI client, fewer before; some runtimes write the node's own offset.
 _TIMESTAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) "
@@ -28,16 +28,17 @@ def timestamp_of(line: bytes) -> int | None:
     """The timestamp at the beginning of a line, in ns since 1970; None if there is none."""
     match = _STARTS_WITH_ONE.match(line)
     try:
-        return parse_rfc3339(match[0][:-1].decode("ascii")) if match else None
+        timestamp = parse_rfc3339(match[0][:-1].decode("ascii")) if match else None
     except ValueError:  # the 31st of February
         return None
+    return timestamp if timestamp is not None and is_storable(timestamp) else None
 
 
-def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def whole_lines(pieces: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[bytes]:
     """Pieces that end anywhere -> blocks of whole lines; the last block may lack its newline.
 
     Raises:
-        LineError: a line is longer than any log line.
+        LineError: a line is longer than ``limit`` bytes, by default longer than any log line.
     """
     parts: list[bytes] = []
     size = 0
@@ -48,8 +49,8 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             parts, size = [], 0
         parts.append(piece[cut:])
         size += len(piece) - cut
-        if size > MAX_LINE:
-            raise LineError(f"longer than {MAX_LINE} bytes", size)
+        if size > limit:
+            raise LineError(f"longer than {limit} bytes", size)
     if rest := b"".join(parts):
         yield rest
 

@@ -9,6 +9,7 @@ from threading import Event
 from egresslog.errors import ClusterError
 from egresslog.sources.cluster.client import TRANSIENT, Cluster
 from egresslog.sources.cluster.clock import backoff
+from egresslog.sources.cluster.pod_schema import checked_pod
 from egresslog.sources.cluster.pods import Container, choose_container
 
 _LOOKS = 6  # a pod's status reaches the API server about a second later than its log
@@ -37,7 +38,9 @@ class PodLookup:
         """
         while True:
             try:
-                now = choose_container(self._cluster.get(container.path), container.name)
+                path = container.path
+                pod = checked_pod(self._cluster.get(path), self._cluster.request(path))
+                now = choose_container(pod, container.name)
             except ClusterError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
                     return None

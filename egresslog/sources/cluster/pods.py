@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from egresslog.errors import UsageError
+from egresslog.sources.cluster.pod_schema import NAME, Pod
 from egresslog.timespec import parse_rfc3339
-
-Pod = Mapping[str, Any]  # the API's JSON object
 
 #: Where Istio installs its gateways, and their label (istioctl profiles and Helm charts).
 NAMESPACE = "istio-system"
 SELECTOR = "istio=egressgateway"
 _GATEWAY_API = "gateway.networking.k8s.io/gateway-name"  # set by Istio's controller on the pods of a Gateway
 PROXY = "istio-proxy"
+_STATES = ("running", "waiting", "terminated")
 _PREFERRED = (PROXY, "egressgateway")  # the second in Istio 1.0
 
 # Kind of a pod or of its owner -> API group, and the names that kubectl accepts, with the group or without: deploy/x,
@@ -35,7 +34,6 @@ _KINDS = {
     for name in names
     for spelling in (name, *((f"{name}.{group}", f"{name}.v1.{group}") if group else ()))
 }
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Target:
             UsageError: not of that form, or no single namespace to look in.
         """
         kind, slash, name = text.partition("/")
-        if not slash or kind.lower() not in _KINDS or not _NAME.fullmatch(name):
+        if not slash or kind.lower() not in _KINDS or not NAME.fullmatch(name):
             raise UsageError(f"not a target: {text!r} (give pod/NAME, deploy/NAME, sts/, ds/, rs/ or job/NAME)")
         if namespace is None:
             raise UsageError(f"{text} is in one namespace: give -n, and not -A")
@@ -79,11 +77,11 @@ class Target:
             UsageError: not of that form.
         """
         namespace, _, rest = text.partition("/")
-        if not _NAME.fullmatch(namespace) or not rest:
+        if not NAME.fullmatch(namespace) or not rest:
             raise UsageError(f"not a workload: {text!r} (give NAMESPACE/NAME, such as default/sleep)")
         if "/" in rest:
             return cls.parse(rest, namespace, PROXY, sidecars=True)
-        if not _NAME.fullmatch(rest):
+        if not NAME.fullmatch(rest):
             raise UsageError(f"not a workload: {text!r} (give NAMESPACE/NAME, such as default/sleep)")
         return cls(namespace, name=rest, container=PROXY, sidecars=True)
 
@@ -125,7 +123,7 @@ def gateway_targets(
     """
     if selector is not None and gateway_name is not None:
         raise UsageError("give --selector or --gateway-name, not both")
-    if invalid := [name for name in namespaces or () if not _NAME.fullmatch(name)]:
+    if invalid := [name for name in namespaces or () if not NAME.fullmatch(name)]:
         raise UsageError(f"not a namespace: {invalid[0]!r}")
     places: Sequence[str | None] = [None] if namespaces is None else list(dict.fromkeys(namespaces)) or [NAMESPACE]
     names = list(dict.fromkeys(names))
@@ -137,7 +135,7 @@ def gateway_targets(
     return tuple(Target(place, query, container=container) for place in places)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a hundred thousand
 class Container:
     """One container of a pod, as the kubelet last reported it to the API server.
 
@@ -259,15 +257,17 @@ def _container(pod: Pod, name: str) -> Container:
     meta, status = pod["metadata"], pod.get("status") or {}
     reports = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
     report: Mapping[str, Any] = next((entry for entry in reports if entry["name"] == name), {})
-    state, details = next(iter((report.get("state") or {"waiting": {}}).items()))
+    states = report.get("state") or {}
+    state = next((name for name in _STATES if name in states), "waiting")
+    details = states.get(state) or {}
     last = (report.get("lastState") or {}).get("terminated") or {}
     owned_by = owners(pod)
-    ips = [entry["ip"] for entry in status.get("podIPs") or ()] or [status.get("podIP")]
-    phase = status.get("phase", "")
+    ips = [entry.get("ip") for entry in status.get("podIPs") or ()] or [status.get("podIP")]
+    phase = status.get("phase") or ""
     return Container(
         namespace=meta["namespace"],
         pod=meta["name"],
-        uid=meta.get("uid", ""),
+        uid=meta.get("uid") or "",
         name=name,
         instance=report.get("containerID") or details.get("containerID") or "",
         restarts=int(report.get("restartCount") or 0),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,10 +14,13 @@ from typing import IO
 from egresslog.errors import SourceError
 from egresslog.sources.cluster.client import Cluster
 from egresslog.sources.cluster.discovery import find_containers
+from egresslog.sources.cluster.kubeconfig import unauthenticated_server
 from egresslog.sources.cluster.log_stream import LogStream
 from egresslog.sources.cluster.pods import Container, Target
 from egresslog.sources.coverage import Coverage, Notice
+from egresslog.sources.messages import os_reason
 from egresslog.sources.paths import Source, Sources
+from egresslog.temporary import TemporaryFolder
 
 # The answers for an ended pod whose log was deleted.
 _NO_LOG = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
@@ -32,12 +33,11 @@ class Snapshot(Sources):
     def __init__(self, errors: Sequence[SourceError] = ()) -> None:
         """``errors``: for containers that are left out."""
         super().__init__(errors=list(errors))
-        self._directory = tempfile.TemporaryDirectory(prefix="egresslog-")
-        weakref.finalize(self, self._directory.cleanup)
+        self._folder = TemporaryFolder()
 
     def path_of(self, number: int) -> Path:
         """The file for the log of a container."""
-        return Path(self._directory.name) / str(number)
+        return self._folder.path / str(number)
 
     def describe(self, errors: Sequence[SourceError], notes: Sequence[str], advice: Sequence[str]) -> None:
         """Replaces the errors by errors that explain more, and adds notes and advice."""
@@ -55,7 +55,8 @@ class Snapshot(Sources):
         elif error:
             self.errors.append(error)
         self.coverage.append(coverage)
-        self.sources.append(Source(coverage.origin, path.stat().st_size, str(path)))
+        if path.exists():
+            self.sources.append(Source(coverage.origin, path.stat().st_size, str(path)))
 
 
 def take_snapshot(
@@ -85,8 +86,8 @@ def take_snapshot(
     containers = [container for container in found.containers if container.key not in excluded]
     snapshot = Snapshot(found.errors)
     snapshot.uncaptured = found.uncaptured
-    paths = [snapshot.path_of(number) for number in range(len(containers))]
-    readers = _Readers(cluster, containers, paths, since)
+    snapshot.unauthenticated = unauthenticated_server(cluster.configuration)
+    readers = _Readers(cluster, containers, snapshot.path_of, since)
     try:
         readers.start(max_log_requests)
         for done in range(len(containers)):
@@ -96,33 +97,28 @@ def take_snapshot(
     except BaseException:  # Ctrl-C
         readers.stop()
         raise
-    for coverage, path in zip(readers.coverage, paths, strict=True):
-        snapshot.add(coverage, path)
+    for number in range(len(containers)):
+        snapshot.add(readers.coverage[number], snapshot.path_of(number))
     return snapshot
 
 
 class _Readers:
-    """Threads that read one log after another. They never keep the program from ending, whatever a server does."""
+    """Threads that read one log after another. They never keep the program from ending, whatever a server does.
+
+    Attributes:
+        coverage: what was read of each container, by its number.
+    """
 
     def __init__(
-        self, cluster: Cluster, containers: Sequence[Container], paths: Sequence[Path], since: int | None
+        self, cluster: Cluster, containers: Sequence[Container], path_of: Callable[[int], Path], since: int | None
     ) -> None:
-        self._cluster = cluster
+        self.coverage: dict[int, Coverage] = {}
+        self._cluster, self._containers, self._path_of, self._since = cluster, containers, path_of, since
         self._stop = Event()
         self._done: SimpleQueue[None] = SimpleQueue()
-        self._paths = paths
-        self._sinks = [_FileSink() for _ in containers]
-        self._streams = [
-            LogStream(cluster, container, sink, since=since, stop=self._stop)
-            for container, sink in zip(containers, self._sinks, strict=True)
-        ]
+        self._running: dict[int, LogStream] = {}  # as many as there are threads: there may be many more containers
         self._next = iter(range(len(containers)))
         self._lock = Lock()
-
-    @property
-    def coverage(self) -> list[Coverage]:
-        """What was read of each container."""
-        return [stream.report.coverage for stream in self._streams]
 
     def start(self, threads: int) -> None:
         """Starts so many threads."""
@@ -133,23 +129,35 @@ class _Readers:
         """Waits until one more log was read."""
         while True:
             with suppress(Empty):
-                return self._done.get(timeout=1)  # a wait without limit cannot be interrupted on every system
+                self._done.get(timeout=1)  # a wait without limit cannot be interrupted on every system
+                return
 
     def stop(self) -> None:
         """Ends reading; logs that were not started are left out."""
         self._stop.set()
         self._cluster.close()
-        for stream in self._streams:
+        with self._lock:
+            streams = list(self._running.values())
+        for stream in streams:
             stream.connection.abort()
 
     def _work(self) -> None:
         while not self._stop.is_set():
             with self._lock:
                 number = next(self._next, None)
-            if number is None:
-                return
-            with self._sinks[number].opened(self._paths[number]):
-                self._streams[number].run()
+                if number is None:
+                    return
+                sink = _FileSink()
+                stream = LogStream(self._cluster, self._containers[number], sink, since=self._since, stop=self._stop)
+                self._running[number] = stream
+            try:
+                with sink.opened(self._path_of(number)):
+                    stream.run()
+            except OSError as error:  # a full disk, seen when the file is opened or closed
+                stream.report.fail(f"cannot be stored: {os_reason(error)}")
+            with self._lock:
+                self.coverage[number] = stream.report.coverage
+                del self._running[number]
             self._done.put(None)
 
 
