@@ -188,3 +188,10 @@ def test_a_filter_that_leaves_nothing_says_so(command: str, folder: Path) -> Non
     result = run(folder, f"{command} x.log --host nobody.example")
     assert "warning: 0 of 2 records match the filters" in result.stderr
     assert "access log" not in result.stderr
+
+
+def test_a_filter_that_leaves_verify_nothing_says_so(folder: Path) -> None:
+    """As above; what is counted there is one for each request or connection, whichever hops logged it."""
+    result = run(folder, "verify edition.cnn.com --gateway x.log --since 2030-01-01T00:00:00Z")
+    assert "warning: 0 of 2 requests and connections match the filters" in result.stderr
+    assert result.returncode == 3
