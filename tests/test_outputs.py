@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from .running import invoke
 from .test_parser import JSON, SEED
 
 CUSTOM = 'name = "own"\ntitle = "Own"\n'
@@ -36,8 +38,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, command: str, *, stdin: str = os.devnull) -> subprocess.CompletedProcess[str]:
-    """Runs the command in the folder, as a shell would."""
+    """Runs the command in the folder, as a shell would; in a process of its own where its streams matter."""
     words = [sys.executable, "-m", "egresslog", *command.split()]
+    if stdin == os.devnull and "stdout" not in command:
+        with contextlib.chdir(folder):
+            result = invoke(*command.split())
+        return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
     with (folder / stdin).open("rb") as data:
         return subprocess.run(words, cwd=folder, stdin=data, capture_output=True, text=True, timeout=120, check=False)
 
