@@ -4,6 +4,8 @@ ARGS ?=
 PYTEST_ARGS := $(or $(ARGS),--numprocesses=auto --dist=worksteal)
 
 BIN := .venv/bin
+# Many tests run the command in a process of its own: its modules must not be compiled for each.
+unexport PYTHONDONTWRITEBYTECODE
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test docs bench notebook clean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from .running import invoke
 from .test_parser import JSON, SEED
 
 CUSTOM = 'name = "own"\ntitle = "Own"\n'
@@ -36,8 +38,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, command: str, *, stdin: str = os.devnull) -> subprocess.CompletedProcess[str]:
-    """Runs the command in the folder, as a shell would."""
+    """Runs the command in the folder, as a shell would; in a process of its own where its streams matter."""
     words = [sys.executable, "-m", "egresslog", *command.split()]
+    if stdin == os.devnull and "stdout" not in command:
+        with contextlib.chdir(folder):
+            result = invoke(*command.split())
+        return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
     with (folder / stdin).open("rb") as data:
         return subprocess.run(words, cwd=folder, stdin=data, capture_output=True, text=True, timeout=120, check=False)
 
@@ -188,3 +194,10 @@ def test_a_filter_that_leaves_nothing_says_so(command: str, folder: Path) -> Non
     result = run(folder, f"{command} x.log --host nobody.example")
     assert "warning: 0 of 2 records match the filters" in result.stderr
     assert "access log" not in result.stderr
+
+
+def test_a_filter_that_leaves_verify_nothing_says_so(folder: Path) -> None:
+    """As above; what is counted there is one for each request or connection, whichever hops logged it."""
+    result = run(folder, "verify edition.cnn.com --gateway x.log --since 2030-01-01T00:00:00Z")
+    assert "warning: 0 of 2 requests and connections match the filters" in result.stderr
+    assert result.returncode == 3

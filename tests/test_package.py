@@ -63,7 +63,7 @@ def test_wheel_has_the_command(content: dict[str, bytes]) -> None:
     parsed = configparser.ConfigParser()
     parsed.read_string(points.decode())
     assert {name: dict(parsed[name]) for name in parsed.sections()} == {
-        "console_scripts": {"egresslog": "egresslog.cli.app:main"}
+        "console_scripts": {"egresslog": "egresslog.__main__:main"}
     }
 
 

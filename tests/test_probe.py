@@ -845,7 +845,7 @@ def gateway_line(
 ) -> str:
     values: dict[str, object] = {
         "upstream": f"{OUTSIDE}:443", "cluster": f"outbound|443||{host}", "upstream_local": f"{GATEWAY}:60000",
-        "downstream_local": f"{GATEWAY}:8443", "remote": f"{pod}:{local_port}", "sni": host,
+        "downstream_local": f"{GATEWAY}:8443", "downstream_remote": f"{pod}:{local_port}", "sni": host,
     }  # fmt: skip
     if agent is not None:
         values |= {

@@ -276,7 +276,7 @@ def test_compressed_files(name: str, lines: int | None, tmp_path: Path) -> None:
 def test_what_is_no_log(tmp_path: Path) -> None:
     """It is named as what it is, as when it is read."""
     path = tmp_path / "x"
-    path.write_bytes(b"PAR1....")
+    path.write_bytes(b"PAR1\x15\x00\x15\x10")
     assert followed([path], lines=10) == [f"{path}: is a Parquet file, not a log"]
 
 

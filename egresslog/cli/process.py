@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from typing import Any
 
 from egresslog.cli.exit_codes import Exit, describe, exit_code
@@ -15,6 +16,15 @@ from egresslog.cli.streams import close_output, open_streams
 _DEBUG = "EGRESSLOG_DEBUG"  # the environment variable
 
 
+class _WithoutPandas(MetaPathFinder):
+    """pyarrow imports pandas as soon as it makes an array: half a second, and no command needs it."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Says that there is no pandas."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is not used on the command line", name=fullname)
+
+
 def run(command: Callable[[], object]) -> int:
     """Runs a command that ends with SystemExit; returns the exit code of the process.
 
@@ -22,6 +32,7 @@ def run(command: Callable[[], object]) -> int:
     """
     handle_signals()
     open_streams()
+    sys.meta_path.insert(0, _WithoutPandas())
     ignored: list[BaseException] = []
     threading.excepthook = _end_by_thread
     sys.unraisablehook = lambda unraisable: _note(unraisable, ignored)

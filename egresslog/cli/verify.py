@@ -162,6 +162,7 @@ def verify(
     """
     from egresslog.show import output as out
     from egresslog.show import verification as show
+    from egresslog.show.notes import write_selected
     from egresslog.verification.api import verify as verify_logs
 
     output_format = output.format(show.FORMS, piped="ndjson" if watch else "json")
@@ -186,6 +187,8 @@ def verify(
     def conclude(verification: Verification) -> Exit:
         scans = {hop: verification.scans[hop] for hop in verification.logs}
         reliable = write_read_summary(scans, FilterOptions().parse(), inputs=inputs, output=output)
+        if filters.parse():
+            write_selected(output.color, verification.selected)
         return exit_code(verification.answer(expect, exclusive or hops.from_all, reliable=reliable))
 
     if watch:

@@ -15,6 +15,7 @@ from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
 from egresslog.show.terminal import errors
 from egresslog.show.values import plural, safe
+from egresslog.verification.judge import Selected
 
 _EXAMPLES = 3
 _PODS = 10
@@ -57,6 +58,12 @@ def write_notes(
         _write_advice(console, scan)
     for error in scan.errors:
         write_error(color, str(error))
+
+
+def write_selected(color: str, selected: Selected) -> None:
+    """How many requests and connections the filter of ``verify`` left."""
+    text = f"{selected.cases:,} of {selected.total:,} requests and connections match the filters"
+    errors(color).print(Text(text, style="dim") if selected.cases or not selected.total else _warning(text))
 
 
 def _write_uncaptured(console: Console, scan: Scan) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from egresslog.live.probe.session import ProbeResult
 from egresslog.show.terminal import Terminal
 from egresslog.show.values import safe
 from egresslog.timespec import rfc3339
 from egresslog.verification.findings import FINDINGS
+
+if TYPE_CHECKING:
+    from egresslog.live.probe.session import ProbeResult
 
 _HOPS = ("sidecar", "gateway")
 _FOUND = {

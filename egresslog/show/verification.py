@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.style import Style
 from rich.text import Text
 
-from egresslog.live.probe.session import ProbeResult
 from egresslog.show import coverage
 from egresslog.show.output import SCHEMA, write_document
 from egresslog.show.probe import document, print_probe
@@ -23,6 +22,9 @@ from egresslog.verification.findings import FINDINGS
 from egresslog.verification.queries import Finding
 from egresslog.verification.result import HostVerdict, Verification
 from egresslog.verification.verdict import MEANINGS, Verdict
+
+if TYPE_CHECKING:
+    from egresslog.live.probe.session import ProbeResult  # it takes time to import, and most runs send no probe
 
 FORMS = ("table", "json", "ndjson", "yaml", "markdown")
 

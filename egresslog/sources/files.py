@@ -65,13 +65,14 @@ class _Counted(io.RawIOBase):
     """Counts the bytes that are read from the disk, compressed or not."""
 
     def __init__(self, raw: IO[bytes], progress: Callable[[int], None] | None) -> None:
-        self._raw, self._progress = raw, progress
+        # Standard input is buffered: its `read` would wait until the buffer is full, and a pipe may take long.
+        self._read, self._progress = getattr(raw, "read1", raw.read), progress
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer)) or b""
+        data = self._read(len(buffer)) or b""
         buffer[: len(data)] = data
         if self._progress:
             self._progress(len(data))

@@ -94,10 +94,10 @@ def verify(
             coverage.name_pods(connection, [life for log in logs.values() for life in pod_lifetimes(log.coverage)])
             hosts_of.attribute(connection, asked)
             judge.refine(connection)
-            judge.restrict(connection, where)
+            selected = judge.restrict(connection, where)
             judge.judge(connection)
             connection.execute(statement("senders"))
-            return Verification(database, logs, scans, [host.text for host in asked], where)
+            return Verification(database, logs, scans, [host.text for host in asked], where, selected)
         except BaseException:
             database.close()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from egresslog.filters import Filter
 from egresslog.networks import inside
@@ -16,11 +16,19 @@ _HANDSHAKE = 600  # bytes: what a TLS server sends at the least until a connecti
 EVIDENCE = 3  # cases shown per host and finding
 
 
-def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> None:
+class Selected(NamedTuple):
+    """How many requests and connections the filter left, and of how many."""
+
+    cases: int
+    total: int
+
+
+def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> Selected:
     """Leaves the cases of the filter's time and clients; what the others show of hosts and addresses stays known.
 
     A case of an unknown client may be one of the filter's: it stays if it accuses, or settles nothing.
     """
+    total = _count(connection)
     for bound, keeps in ((where.since, ">="), (where.until, "<")):
         if bound is not None:
             connection.execute(f"DELETE FROM cases WHERE NOT coalesce(start_ns {keeps} ?, false)", [bound])
@@ -30,6 +38,12 @@ def restrict(connection: duckdb.DuckDBPyConnection, where: Filter) -> None:
         wanted = [ip for (ip,) in rows if test(ip)]
         connection.execute(statement("restrict_source"), [wanted])
     connection.execute("DELETE FROM host_cases WHERE case_id NOT IN (SELECT case_id FROM cases)")
+    return Selected(_count(connection), total)
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    ((count,),) = connection.execute("SELECT count(*) FROM cases").fetchall()
+    return int(count)
 
 
 def refine(connection: duckdb.DuckDBPyConnection) -> None:

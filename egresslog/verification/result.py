@@ -78,6 +78,7 @@ class Verification(Sequence[HostVerdict]):
         asked: whether hosts were asked for.
         connection: the database behind, with the tables that ``verification/tables.md`` describes.
         logs: those that were given, by hop.
+        selected: how many requests and connections ``source``, ``since`` and ``until`` left, and of how many.
         scans: what the pass over each hop's log found; empty ones for a hop without log.
         findings: about the evidence as a whole.
     """
@@ -89,10 +90,12 @@ class Verification(Sequence[HostVerdict]):
         scans: Mapping[str, Scan],
         asked: Sequence[str],
         where: Filter,
+        selected: judge.Selected,
     ) -> None:
         self._database = database
         self._window = (where.since, where.until)
         self._page: dict[str, list[Finding]] = {}
+        self.selected = selected
         self.connection = database.connection
         self.logs = logs
         self.scans = scans
