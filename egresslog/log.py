@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from egresslog.database import temporary_table
 from egresslog.errors import SourceError, UsageError
 from egresslog.filters import Filter
+from egresslog.frames import to_pandas
 from egresslog.records.catalogue import resolve
 from egresslog.records.chunk import REJECTS, Counts, Parsed
 from egresslog.records.format import Format
@@ -262,14 +263,6 @@ class Log:
         return frame.to_html(header=False) + to_pandas(tables[0].rows).to_html(index=False)
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """A frame with Arrow dtypes: integers with gaps stay integers."""
-    import pandas as pd  # noqa: PLC0415
-
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-    return frame
-
-
 def read(
     paths: Paths,
     format: str | Mapping[str, Any] | Format | None = None,  # noqa: A002
@@ -300,8 +293,7 @@ def read(
         A Log. Nothing is read before it is asked for.
 
     Raises:
-        UsageError: an unknown column, or a wrong prefix.
-        CatalogueError, FormatError: an unknown or wrong format.
+        UsageError, CatalogueError, FormatError: an unknown column, a wrong prefix, an unknown or wrong format.
     """
     unwrapping = Unwrapping(field, Prefix.parse(prefix) if prefix else None, strip_prefix)
     sources = expand_paths([paths] if isinstance(paths, str | os.PathLike) else paths)

@@ -459,7 +459,7 @@ FILTER = ["--host", "--status", "--flags", "--upstream", "--source", "--since", 
 PANELS = {
     "parse": {
         "Arguments": ["FILES"],
-        "Input": ["--format", "--keep-going"],
+        "Input": ["--format", "--field", "--prefix", "--strip-prefix", "--keep-going"],
         "Filter": FILTER,
         "Cluster": CLUSTER,
         "Output": ["--columns", "--output", "--output-file", "--rejects", "--color"],
@@ -468,7 +468,7 @@ PANELS = {
     "report": {
         "Arguments": ["FILES"],
         "Options": ["--by", "--top", "--sort", "--help"],
-        "Input": ["--format", "--keep-going"],
+        "Input": ["--format", "--field", "--prefix", "--strip-prefix", "--keep-going"],
         "Filter": FILTER,
         "Cluster": CLUSTER,
         "Output": ["--output", "--output-file", "--rejects", "--color"],
@@ -476,7 +476,10 @@ PANELS = {
     "verify": {
         "Arguments": ["HOST"],
         "Options": ["--expect", "--exclusive", "--gateway-service", "--gateway-ip", "--external", "--internal", "--probe", "--watch", "--every", "--help"],
-        "Input": ["--gateway", "--sidecar", "--from", "--from-all", "--format", "--keep-going"],
+        "Input": [
+            "--gateway", "--sidecar", "--from", "--from-all", "--format", "--field", "--prefix", "--strip-prefix",
+            "--keep-going",
+        ],
         "Filter": ["--source", "--since", "--until"],
         "Cluster": CLUSTER,
         "Output": ["--output", "--output-file", "--rejects", "--color"],

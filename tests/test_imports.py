@@ -16,6 +16,7 @@ from .running import python
 # Room -> the rooms it may import from (docs/architecture.md: cli -> show -> log -> {report, ...} -> records; log -> sources).
 MAY = {
     "errors": set(),
+    "frames": set(),
     "networks": {"errors"},
     "temporary": {"errors"},
     "timespec": {"errors"},
@@ -26,8 +27,8 @@ MAY = {
     "mesh": {"errors", "records"},
     "database": {"errors", "temporary"},
     "scan": {"errors", "filters", "records", "sources"},
-    "log": {"database", "errors", "filters", "records", "report", "scan", "sources"},
-    "verification": {"database", "errors", "filters", "log", "networks", "records", "scan", "sources"},
+    "log": {"database", "errors", "filters", "frames", "records", "report", "scan", "sources"},
+    "verification": {"database", "errors", "filters", "frames", "log", "networks", "records", "scan", "sources"},
     "live": {"errors", "filters", "log", "mesh", "networks", "records", "scan", "sources", "timespec", "verification"},
     "show": {
         "errors",

@@ -59,6 +59,7 @@ def open_log(
     if paths:
         _check_no_cluster(cluster)
         return open_files(paths, inputs=inputs, filters=filters, columns=columns)
+    check_export_options(inputs)
     from egresslog.live.cluster_logs import read_cluster
 
     with counted("logs", output.color) as progress:
@@ -66,6 +67,18 @@ def open_log(
             *targets, **cluster.gateway(), since=filters.since, format=inputs.format, columns=columns, where=where,
             keep_going=True, networks=networks, progress=progress,
         )  # fmt: skip
+
+
+def check_export_options(inputs: InputOptions) -> None:
+    """Checks that nothing is said about exported lines where a cluster is read.
+
+    Raises:
+        UsageError: ``--field``, ``--prefix`` or ``--strip-prefix``.
+    """
+    from egresslog.errors import UsageError
+
+    if inputs.field or inputs.prefix or inputs.strip_prefix:
+        raise UsageError("--field, --prefix, and --strip-prefix are about exported files, not about a cluster's logs")
 
 
 def open_files(

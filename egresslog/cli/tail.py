@@ -47,7 +47,7 @@ def tail(
     *,
     files: Files = None,
     tail: Lines = None,
-    inputs: Annotated[InputOptions, Without("keep_going")],
+    inputs: Annotated[InputOptions, Without("keep_going", "field", "prefix", "strip_prefix")],
     filters: Annotated[FilterOptions, Without("until")],
     cluster: ClusterOptions,
     raw: Raw = False,

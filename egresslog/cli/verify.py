@@ -11,7 +11,15 @@ import typer
 from egresslog.cli import live_verify
 from egresslog.cli.exit_codes import Exit, exit_code, exits
 from egresslog.cli.help import Command
-from egresslog.cli.logs import check_outputs, open_files, open_log, progress_bar, split, write_read_summary
+from egresslog.cli.logs import (
+    check_export_options,
+    check_outputs,
+    open_files,
+    open_log,
+    progress_bar,
+    split,
+    write_read_summary,
+)
 from egresslog.cli.option_groups import Without, expand_options
 from egresslog.cli.options import ClusterOptions, FilterOptions, InputOptions, OutputOptions, input_option
 from egresslog.verification.verdict import Verdict
@@ -236,6 +244,7 @@ def _open_logs(
     if sidecar:
         logs["sidecar"] = open_files(sidecar_files, **common)
     elif from_cluster:
+        check_export_options(inputs)
         from egresslog.live.cluster_logs import read_sidecars
         from egresslog.show.terminal import counted
 

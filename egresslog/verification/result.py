@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from egresslog.database import Database
 from egresslog.filters import Filter
-from egresslog.log import Log, to_pandas
+from egresslog.frames import to_pandas
+from egresslog.log import Log
 from egresslog.records.chunk import Counts
 from egresslog.scan import CoverageRow, Scan
 from egresslog.verification import judge, queries
