@@ -69,7 +69,7 @@ class Assembler:
             yield from self._row(self._csv, number, line)
         elif self._document:
             yield from self._part(self._document, number, line)
-        elif opens(line) or (len(line) > _LONG and line[0] in "{["):
+        elif (len(line) > _LONG and line[0] in "{[") or opens(line):  # in this order: `opens` decodes
             self._may_be_forged = after_cut
             self._document = Document()
             yield from self._part(self._document, number, line)
