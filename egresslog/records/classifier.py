@@ -11,12 +11,11 @@ from egresslog.records.catalogue import Formats, LineMatch
 from egresslog.records.format import Format
 from egresslog.records.json_format import JsonRow
 from egresslog.records.json_text import DuplicateKeys, load
-from egresslog.records.schema import BASE, DERIVED, PROVENANCE
+from egresslog.records.schema import BASE_NAMES, DERIVED, PROVENANCE
 from egresslog.records.stores import entries, message_of_list
 from egresslog.records.text_format import TextRow
 from egresslog.records.unwrapping import Unwrapping
 
-_OWN = frozenset(column.name for column in BASE)
 _NOT_LOGGED = frozenset(column.name for column in (*DERIVED, *PROVENANCE))
 _PODS = 10_000  # names that a stream may have
 _PREFIX = 1000  # characters of stern's prefix: three names of at most 253, and colors
@@ -42,8 +41,6 @@ class Classifier:
         self.formats = formats
         self._unwrapping = unwrapping
         self._stern: set[str] = set()  # prefixes seen: pod and container
-        #: The first prefix of no known shape.
-        self.unknown_prefix = ""
 
     def classify(self, message: Any, envelopes: Sequence[str] = (), likely: Format | None = None) -> Classified:
         """What one message is: a record, something around another message, the proxy's own, or why it is none.
@@ -119,7 +116,6 @@ class Classifier:
         if rows := embedded.in_row(self.formats, text):
             return self._only(rows, envelope.UNKNOWN_ROW)
         if lines := embedded.behind_prefix(self.formats, text):
-            self.unknown_prefix = self.unknown_prefix or lines[0].where
             return self._only(lines, envelope.UNKNOWN_PREFIX)
         return None
 
@@ -159,7 +155,7 @@ class Classifier:
 
     def _own(self, value: dict[str, Any]) -> LineMatch | None:
         """A record that egresslog itself wrote (`parse`): what was ambiguous stays so."""
-        if not value.keys() >= _OWN:
+        if not value.keys() >= BASE_NAMES:
             return None
         match = self.formats.match_object({key: inner for key, inner in value.items() if key not in _NOT_LOGGED})
         certain = (value["ambiguous"] is False or value["ambiguous"] == "false") and not isinstance(

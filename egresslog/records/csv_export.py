@@ -7,12 +7,11 @@ import re
 from typing import Any, NamedTuple, Self
 
 from egresslog.records.chunk import MAX_LINE
-from egresslog.records.schema import BASE
+from egresslog.records.schema import BASE_NAMES
 
 # Columns that hold the line: CloudWatch Insights, Kibana, Datadog, Azure (v2, v1), Splunk, Grafana, Google.
 _CARRIERS = {"@message", "message", "log", "logmessage", "logentry", "_raw", "line", "textpayload", "content", "body"}
 _NAME = re.compile(r"[\w@.:/()\[\] -]{1,128}")
-_OWN = {column.name for column in BASE}
 _LONGEST = 10_000  # characters of a header
 _DELIMITERS = ",;\t"
 
@@ -44,7 +43,7 @@ class CsvExport:
         self._delimiter = delimiter
         carriers = [index for index, name in enumerate(names) if name.strip().lower() in _CARRIERS]
         self._carrier = carriers[0] if len(carriers) == 1 else None
-        self._is_own = set(names) >= _OWN
+        self._is_own = BASE_NAMES.issubset(names)
         self._size = 0
         self._quotes = 0
 

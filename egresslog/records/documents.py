@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import ijson
 
 from egresslog.records.chunk import MAX_LINE
-from egresslog.records.json_text import MAX_VALUES, DuplicateKeys
+from egresslog.records.json_text import MAX_DEPTH, MAX_VALUES, DuplicateKeys
 from egresslog.records.stores import DOCUMENTS
 from egresslog.records.surrogates import clean
 
-_DEEP = 64
 _ENTRIES = {document.path for document in DOCUMENTS}
 _HELD = 32 * 1024 * 1024  # characters of a document that are kept until its last key has shown that it is one
 
@@ -110,7 +109,7 @@ class Document:
             if len(self._open) == 1:
                 self._keys.add(value)
         elif event in {"start_map", "start_array"}:
-            if len(self._open) >= _DEEP:
+            if len(self._open) >= MAX_DEPTH:
                 raise ValueError("nested too deep")
             self._open.append(_Open(is_map=event == "start_map", number=self.last))
         elif event in {"end_map", "end_array"}:

@@ -244,7 +244,7 @@ class Parser:
         """The batch of what was gathered, in the order of the lines."""
         raw = RawLines(self._joined, lines, first)
         groups = [group for group in self._groups.values() if group.rows]
-        batch, bad = self._build(groups)
+        batch, bad = self._build(groups, raw)
         if bad:
             start = 0
             for group in groups:
@@ -255,7 +255,7 @@ class Parser:
                 start += len(group.rows)
                 group.drop(wrong)
             groups = [group for group in groups if group.rows]
-            batch, _ = self._build(groups)
+            batch, _ = self._build(groups, raw)
             self._rejects.sort(key=lambda reject: reject.line_number)
         records = sum(len(group.rows) for group in groups)
         counts = Counts(
@@ -265,12 +265,10 @@ class Parser:
             len(self._rejects),
             sum(len(group.ambiguous) for group in groups),
         )
-        order = line_order(groups, [number for group in groups for number in group.numbers])
-        raw.parts.update(by_position(groups, [group.raws for group in groups], order))
         names = Counter({group.format.name: len(group.rows) for group in groups})
         return Parsed(batch, self._rejects, counts, names, self._envelopes, self._unknown, raw)
 
-    def _build(self, groups: list[Rows]) -> tuple[pa.RecordBatch, dict[int, str]]:
+    def _build(self, groups: list[Rows], raw: RawLines) -> tuple[pa.RecordBatch, dict[int, str]]:
         numbers = [number for group in groups for number in group.numbers]
         if not numbers:
             return columns.empty_batch(self.schema), {}
@@ -282,5 +280,6 @@ class Parser:
         if bad:
             return batch, bad
         batch = columns.conform(batch, self.schema)
+        raw.parts.update(by_position(groups, [group.raws for group in groups], order))
         upstreams = by_position(groups, [group.upstreams for group in groups], order)
         return (columns.with_upstreams(batch, upstreams) if upstreams else batch), {}

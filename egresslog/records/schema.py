@@ -95,6 +95,8 @@ PROVENANCE = (
 ERA = (Column("istio_policy_status", meaning="Mixer's answer (Istio 1.1 to 1.7)"),)
 
 BASE = (*RECORD, *DERIVED, *PROVENANCE)
+#: Names of the columns that every record has.
+BASE_NAMES = frozenset(column.name for column in BASE)
 COLUMNS = {column.name: column for column in (*BASE, *ERA)}
 
 # Internal: how many digits of a second the line printed, so that output prints as many. Dropped by Log.batches().

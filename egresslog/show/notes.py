@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -15,7 +16,9 @@ from egresslog.show.coverage import print_coverage
 from egresslog.show.reports import heading
 from egresslog.show.terminal import errors
 from egresslog.show.values import plural, safe
-from egresslog.verification.judge import Selected
+
+if TYPE_CHECKING:
+    from egresslog.verification.judge import Selected
 
 _EXAMPLES = 3
 _PODS = 10
