@@ -5,12 +5,13 @@ All of it is optional: what may not be read, or is not there, is not known, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, NamedTuple
 
 from egresslog.errors import ClusterError
 from egresslog.mesh.kubeadm import subnets
+from egresslog.mesh.untrusted import as_list, as_map
 from egresslog.networks import Network, is_private
 from egresslog.sources.cluster.client import Cluster
 
@@ -96,7 +97,7 @@ def _networks(texts: list[Any]) -> Iterator[Network]:
 def _listed(cluster: Cluster, path: str, texts: Any) -> list[Any]:
     """The ranges in the objects of a list; none if there is no right to it, or no such list."""
     try:
-        found, _ = cluster.list_objects(path, None, lambda item: list(texts(_map(_map(item).get("spec")))))
+        found, _ = cluster.list_objects(path, None, lambda item: list(texts(as_map(as_map(item).get("spec")))))
     except ClusterError as error:
         if error.status is None:
             raise
@@ -104,23 +105,25 @@ def _listed(cluster: Cluster, path: str, texts: Any) -> list[Any]:
     return list({text: None for entry in found for text in entry if isinstance(text, str)})
 
 
-def _of_node(spec: dict[str, Any]) -> list[Any]:
-    return _list(spec.get("podCIDRs")) or [spec.get("podCIDR")]
+def _of_node(spec: Mapping[str, Any]) -> Sequence[Any]:
+    return as_list(spec.get("podCIDRs")) or [spec.get("podCIDR")]
 
 
 def _services(cluster: Cluster) -> list[Any]:
-    found = _listed(cluster, _SERVICE_RANGES, lambda spec: _list(spec.get("cidrs")))
+    found = _listed(cluster, _SERVICE_RANGES, lambda spec: as_list(spec.get("cidrs")))
     if found:
         return found
-    return subnets(_map(_object(cluster, _KUBEADM).get("data")).get("ClusterConfiguration"))
+    return subnets(as_map(_object(cluster, _KUBEADM).get("data")).get("ClusterConfiguration"))
 
 
 def _api_server(cluster: Cluster) -> tuple[Network, ...]:
     for path in _API_SERVER:
         answer = _object(cluster, path)
-        found = [address for entry in _list(answer.get("endpoints")) for address in _list(_map(entry).get("addresses"))]
-        subsets = [_list(_map(entry).get("addresses")) for entry in _list(answer.get("subsets"))]
-        found += [_map(address).get("ip") for addresses in subsets for address in addresses]
+        found = [
+            address for entry in as_list(answer.get("endpoints")) for address in as_list(as_map(entry).get("addresses"))
+        ]
+        subsets = [as_list(as_map(entry).get("addresses")) for entry in as_list(answer.get("subsets"))]
+        found += [as_map(address).get("ip") for addresses in subsets for address in addresses]
         hosts = [entry for entry in _networks(found[:_MAX_ADDRESSES]) if entry.num_addresses == 1]
         if hosts:
             return tuple(hosts)
@@ -134,11 +137,3 @@ def _object(cluster: Cluster, path: str) -> dict[str, Any]:
         if error.status is None:
             raise
         return {}
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

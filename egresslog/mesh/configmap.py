@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from egresslog.mesh.untrusted import LONGEST, YAML_ERRORS, AliasError, load_yaml
+
 FormatSource = str | dict[str, Any] | None
 
 # The log API serves what the container writes to either stream, whatever the path by which Envoy opens it.
@@ -30,7 +32,6 @@ _SENDERS = {
     "envoyHttpAls": "a gRPC access log service",
     "envoyTcpAls": "a gRPC access log service",
 }
-_LONGEST = 2**18  # real ones have some thousand characters; reading takes seconds from here on
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,6 @@ class _WrongError(ValueError):
     """The configuration is not what istiod takes; the text says where."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Follows no alias to a list or map: ten short lines of nested aliases stand for gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """One node."""
-        alias = self.check_event(yaml.AliasEvent)
-        node: yaml.Node | None = super().compose_node(parent, index)
-        if alias and not isinstance(node, yaml.ScalarNode):
-            raise _WrongError("uses an alias (*name) of a list or map, which egresslog does not follow")
-        return node
-
-
 @lru_cache(maxsize=16)  # of revisions of the control plane; there may be ten thousands of pods
 def parse_mesh_config(text: str) -> MeshConfig | str:
     """The configuration, or why it cannot be read: a clause that continues "ConfigMap istio-system/istio ...".
@@ -104,20 +93,19 @@ def parse_mesh_config(text: str) -> MeshConfig | str:
     istiod refuses a configuration with a value of the wrong type as a whole, and keeps the last good one; what the
     proxies do then is not in this text.
     """
-    if len(text) > _LONGEST:
-        return f"has a key mesh of more than {_LONGEST // 1024} KiB, which egresslog does not read"
+    if len(text) > LONGEST:
+        return f"has a key mesh of more than {LONGEST // 1024} KiB, which egresslog does not read"
     try:
-        loaded = yaml.load(text, _Loader)  # noqa: S506  (_Loader is a SafeLoader)
+        loaded = load_yaml(text)
         # JSON is what istiod makes of it, too: dates become text. Keys that JSON cannot have are none of istiod's.
         found = json.loads(json.dumps(loaded, default=str, skipkeys=True))
         return _mesh({} if found is None else _map(found, "key mesh"))
-    except _WrongError as wrong:
+    except (_WrongError, AliasError) as wrong:
         return str(wrong)
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         return f"cannot be read as YAML{line}"
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
-        # PyYAML's constructors fail in all these ways: huge numbers, deep nesting, `!!int x`, `!!timestamp x`.
+    except YAML_ERRORS:
         return "cannot be read as YAML"
 
 

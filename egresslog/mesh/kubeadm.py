@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
-from egresslog.mesh.configmap import _LONGEST, _Loader
+from egresslog.mesh.untrusted import LONGEST, YAML_ERRORS, as_map, load_yaml
 
 
 def subnets(configuration: Any) -> list[str]:
@@ -14,14 +12,12 @@ def subnets(configuration: Any) -> list[str]:
 
     Never raises, whatever the text holds.
     """
-    if not isinstance(configuration, str) or len(configuration) > _LONGEST:
+    if not isinstance(configuration, str) or len(configuration) > LONGEST:
         return []
     try:
-        loaded = yaml.load(configuration, _Loader)  # noqa: S506  (_Loader is a SafeLoader)
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        loaded = load_yaml(configuration)
+    except YAML_ERRORS:
         return []
-    networking = loaded.get("networking") if isinstance(loaded, dict) else None
-    if not isinstance(networking, dict):
-        return []
+    networking = as_map(as_map(loaded).get("networking"))
     texts = [networking.get(key) for key in ("podSubnet", "serviceSubnet")]
     return [part.strip() for text in texts if isinstance(text, str) for part in text.split(",")]

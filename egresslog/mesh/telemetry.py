@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from egresslog.mesh.untrusted import as_list, as_map
+
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 _GATEWAY_CLASS = "gateway.networking.k8s.io/gateway-class-name"
 _WAYPOINT = "istio-waypoint"
@@ -99,7 +101,7 @@ def scope(telemetries: Iterable[Any], proxy: Proxy) -> Scope:
     Without selector, only the oldest of a namespace counts, even if it has no word on access logs. With selector, all
     that match count, the oldest first, so that the youngest has the last word; older releases took the oldest alone.
     """
-    ordered = sorted((_map(found) for found in telemetries), key=_age)
+    ordered = sorted((as_map(found) for found in telemetries), key=_age)
     layers: list[Layer] = []
     ignored: list[tuple[str, str]] = []
     for namespace in dict.fromkeys((proxy.root, proxy.namespace)):
@@ -152,12 +154,12 @@ def _rules(found: Mapping[str, Any]) -> tuple[LoggingRule, ...]:
     return tuple(
         LoggingRule(
             _name(found),
-            tuple(_text(_map(ref).get("name")) for ref in _list(entry.get("providers"))),
-            _text(_map(entry.get("match")).get("mode")),
+            tuple(_text(as_map(ref).get("name")) for ref in as_list(entry.get("providers"))),
+            _text(as_map(entry.get("match")).get("mode")),
             entry.get("disabled") is True,
-            _text(_map(entry.get("filter")).get("expression")) or None,
+            _text(as_map(entry.get("filter")).get("expression")) or None,
         )
-        for entry in map(_map, _list(_map(found.get("spec")).get("accessLogging")))
+        for entry in map(as_map, as_list(as_map(found.get("spec")).get("accessLogging")))
     )
 
 
@@ -185,34 +187,26 @@ def _targeted(target: Mapping[str, Any], proxy: Proxy) -> bool:
 
 
 def _selector(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _map(_map(_map(found.get("spec")).get("selector")).get("matchLabels"))
+    return as_map(as_map(as_map(found.get("spec")).get("selector")).get("matchLabels"))
 
 
 def _targets(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    spec = _map(found.get("spec"))
-    return [_map(target) for target in _list(spec.get("targetRefs")) or [spec.get("targetRef")] if _map(target)]
+    spec = as_map(found.get("spec"))
+    return [as_map(target) for target in as_list(spec.get("targetRefs")) or [spec.get("targetRef")] if as_map(target)]
 
 
 def _age(found: Mapping[str, Any]) -> tuple[str, str, str]:
     """Oldest first; the API server writes the time in UTC and whole seconds, so the name settles ties, as in istiod."""
-    meta = _map(found.get("metadata"))
+    meta = as_map(found.get("metadata"))
     return _text(meta.get("creationTimestamp")), _text(meta.get("name")), _text(meta.get("namespace"))
 
 
 def _namespace(found: Mapping[str, Any]) -> str:
-    return _text(_map(found.get("metadata")).get("namespace"))
+    return _text(as_map(found.get("metadata")).get("namespace"))
 
 
 def _name(found: Mapping[str, Any]) -> str:
-    return f"Telemetry {_namespace(found)}/{_text(_map(found.get('metadata')).get('name')) or '?'}"
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
+    return f"Telemetry {_namespace(found)}/{_text(as_map(found.get('metadata')).get('name')) or '?'}"
 
 
 def _text(value: Any) -> str:
