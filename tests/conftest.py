@@ -8,7 +8,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from egresslog.sources.cluster.clock import Clock
+
+from .following import FastClock
 from .installed import ROOT, installed, wheel
+from .kubeapi.cluster import Cluster
+from .kubeapi.server import Server
 from .lab_logs import killed_gateway_logs, lab_logs
 from .programs import require
 
@@ -31,6 +36,20 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads a cluster but its own."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
+@pytest.fixture
+def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The API server of a test module's ``cluster``, which commands in this process ask."""
+    with Server(cluster) as server:
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
+        yield server
+
+
+@pytest.fixture
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands wait less between attempts."""
+    monkeypatch.setattr(Clock, "wait", FastClock.wait)
 
 
 @pytest.fixture

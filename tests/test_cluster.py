@@ -22,10 +22,9 @@ from egresslog.cli.logs import split
 from egresslog.errors import ClusterError, UsageError
 from egresslog.sources.cluster import credential_plugin
 from egresslog.sources.cluster.client import Cluster as Api
-from egresslog.sources.cluster.clock import Clock
 from egresslog.sources.cluster.pods import Target, is_target
 
-from .following import INTERRUPTIBLE, FastClock
+from .following import INTERRUPTIBLE
 from .kubeapi.cluster import Cluster
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
@@ -34,10 +33,7 @@ from .test_parser import TEXT
 PODS = "/api/v1/namespaces/istio-system/pods"
 
 
-@pytest.fixture(autouse=True)
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands wait less between attempts."""
-    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+pytestmark = pytest.mark.usefixtures("fast_clock")
 
 
 @pytest.fixture

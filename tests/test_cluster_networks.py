@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from egresslog.mesh.kubeadm import subnets
-from egresslog.sources.cluster.clock import Clock
 
-from .following import SECOND, FastClock
+from .following import SECOND
 from .kubeapi.cluster import Cluster
 from .kubeapi.faults import Fault
 from .kubeapi.kinds import Kind
@@ -25,10 +23,7 @@ SERVICE_RANGES = Kind("networking.k8s.io", ("v1",), "ServiceCIDR", "servicecidrs
 PUBLIC = "44.10.0.5"  # where a pod's connection past the gateway goes to
 
 
-@pytest.fixture(autouse=True)
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands wait less between attempts."""
-    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+pytestmark = pytest.mark.usefixtures("fast_clock")
 
 
 @pytest.fixture
@@ -45,13 +40,6 @@ def cluster() -> Cluster:
 def write(cluster: Cluster, namespace: str, pod: str, *lines: str) -> None:
     for line in lines:
         cluster.pod(namespace, pod).log("istio-proxy").write(line.encode(), at=NOON)
-
-
-@pytest.fixture
-def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(cluster) as server:
-        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
-        yield server
 
 
 def node(cluster: Cluster, *ranges: object, name: str = "node-1", **spec: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,6 @@ def cluster() -> Cluster:
     cluster.pod("istio-system", GATEWAY_POD).log("istio-proxy").write(from_gateway().encode(), at=NOON)
     cluster.pod("default", SLEEP).log("istio-proxy").write(to_gateway().encode(), at=NOON)
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(cluster) as server:
-        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
-        yield server
 
 
 def asked(*options: str) -> tuple[int, dict[str, object], list[str]]:

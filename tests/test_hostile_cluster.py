@@ -14,11 +14,10 @@ import pytest
 from typer.testing import Result
 
 from egresslog.sources.cluster.client import Cluster as Api
-from egresslog.sources.cluster.clock import Clock
 from egresslog.sources.cluster.discovery import find_containers
 from egresslog.sources.cluster.pods import gateway_targets
 
-from .following import FastClock, following
+from .following import following
 from .kubeapi.cluster import Cluster
 from .kubeapi.faults import Fault
 from .kubeapi.server import Server
@@ -30,10 +29,7 @@ PODS = f"{NAMESPACE}/pods"
 REQUEST = f"context test: GET {PODS}"
 
 
-@pytest.fixture(autouse=True)
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands wait less between attempts."""
-    monkeypatch.setattr(Clock, "wait", FastClock.wait)
+pytestmark = pytest.mark.usefixtures("fast_clock")
 
 
 @pytest.fixture
@@ -41,13 +37,6 @@ def cluster() -> Cluster:
     cluster = Cluster()
     cluster.add_pod("gateway").log().write(TEXT.encode())
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(cluster) as server:
-        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
-        yield server
 
 
 def ok(body: bytes, *headers: str) -> list[bytes]:

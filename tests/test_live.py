@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,13 +72,6 @@ def cluster() -> Cluster:
         owner=("Deployment", "sleep"),
     )  # fmt: skip
     return cluster
-
-
-@pytest.fixture
-def server(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with Server(cluster) as server:
-        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig()))
-        yield server
 
 
 def write(cluster: Cluster, *lines: str, namespace: str = "istio-system", pod: str = GATEWAY, at: int = T0) -> None:
